@@ -1,0 +1,14 @@
+"""Settings common to all tests: hypothesis profiles.
+
+``ci`` (the default) draws fresh examples on every run and prints how to repeat a failure; ``long`` draws many more. Choose one
+with the environment variable ``HYPOTHESIS_PROFILE``.
+"""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+_COMMON = {"deadline": None, "print_blob": True, "suppress_health_check": (HealthCheck.too_slow,)}
+settings.register_profile("ci", max_examples=100, **_COMMON)
+settings.register_profile("long", max_examples=5000, **_COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

@@ -1,0 +1,1 @@
+"""What several test packages share; imported as ``from test.support import ...``."""
