@@ -1,0 +1,1 @@
+"""The wire: Felix's protobuf schema, framing, decoding into frozen values, recordings. Imports nothing else of ours."""
