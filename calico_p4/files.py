@@ -1,0 +1,79 @@
+"""Files given on the command line: read, checked against the shipped schema, refused with file and place."""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+
+class BadFile(Exception):
+    """A file can't be used; the text names the file and the place in it: byte offset, list index or line."""
+
+
+@cache
+def schema(name: str) -> dict[str, Any]:
+    """Return one of the shipped JSON schemas: ``packets``, ``ports``, ``k8s``, ``answer``."""
+    text = resources.files("calico_p4").joinpath("schemas", f"{name}.json").read_text()
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def load_list(path: str, name: str) -> list[dict[str, Any]]:
+    """Read a JSON list that must follow the schema ``name``.
+
+    Raises:
+        BadFile: unreadable, no JSON (with the byte offset) or not what the schema says (with the index and field).
+    """
+    text = read_text(path)
+    try:
+        content: list[dict[str, Any]] = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadFile(f"{path}: byte {_byte(text, error.pos)}: {error.msg}") from error
+    _check(path, schema(name), content)
+    return content
+
+
+def load_lines(path: str, name: str) -> list[dict[str, Any]]:
+    """Read JSON lines, each of which must follow the schema ``name``; empty lines are passed over.
+
+    Raises:
+        BadFile: unreadable, or a line (counted from 1) is no JSON or not what the schema says.
+    """
+    return list(_lines(path, name))
+
+
+def _lines(path: str, name: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            content = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise BadFile(f"{path}: line {number}: {error.msg}") from error
+        _check(f"{path}: line {number}", schema(name), content)
+        yield content
+
+
+def read_text(path: str) -> str:
+    """Return the text of a file. Raises BadFile with the system's reason, or the offset of what is no UTF-8."""
+    try:
+        return Path(path).read_bytes().decode()
+    except OSError as error:
+        raise BadFile(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadFile(f"{path}: byte {error.start}: not UTF-8") from error
+
+
+def _byte(text: str, position: int) -> int:
+    return len(text[:position].encode())
+
+
+def _check(where: str, expected: dict[str, Any], content: Any) -> None:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft202012Validator(expected).iter_errors(content))
+    if error is not None:
+        raise BadFile(f"{where}: {error.json_path}: {error.message}")

@@ -1,0 +1,159 @@
+"""A P4Runtime client for one device: arbitration, pipeline config, batched writes, read-back.
+
+Synchronous: the driver has nothing else to do while a Write is under way. The one thread here reads the stream channel, so that
+losing the primary role is noticed at once. Section numbers are those of the P4Runtime specification 1.4.
+"""
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import grpc
+from google.rpc import code_pb2
+
+from calico_p4.p4runtime.errors import NotPrimary, TargetError, TargetLost, raise_target_error, update_errors
+from k8s_p4.p4rt import P4RuntimeStub, p4r
+
+CONNECT_TIMEOUT_S = 4.0
+WRITE_TIMEOUT_S = 60.0
+CHANNEL_OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_http_proxy", 0))
+
+
+def open_channel(address: str, timeout_s: float = CONNECT_TIMEOUT_S) -> grpc.Channel:
+    """Connect to ``unix:PATH`` or ``HOST:PORT``.
+
+    Raises:
+        TargetLost: nothing answers there within ``timeout_s`` seconds.
+    """
+    channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+    try:
+        grpc.channel_ready_future(channel).result(timeout=timeout_s)
+    except grpc.FutureTimeoutError:
+        channel.close()
+        raise TargetLost(f"{address}: no P4Runtime server answers there (waited {timeout_s:g} s)") from None
+    return channel
+
+
+class Client:
+    """Primary client of one device over a channel (grpc's own, or the embedded target's in-process one)."""
+
+    def __init__(self, channel: Any, device_id: int, election_id: int) -> None:
+        """``election_id`` is 128 bits; the client with the largest one is primary (section 5.3)."""
+        self._stub = P4RuntimeStub(channel)
+        self._device_id = device_id
+        self._election_id = p4r.Uint128(high=election_id >> 64, low=election_id & (1 << 64) - 1)
+        self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.packet_in: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._lost: TargetError | None = None
+        self._stream: Any = None
+        self.writes = 0
+
+    def arbitrate(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+        """Open the stream channel and become primary.
+
+        Raises:
+            NotPrimary: another client has a larger election id.
+            TargetError: no answer in time, or the device is not known.
+        """
+        self._stream = self._stub.StreamChannel(iter(self._requests.get, None))
+        threading.Thread(target=self._listen, name="p4runtime-stream", daemon=True).start()
+        update = p4r.MasterArbitrationUpdate(device_id=self._device_id, election_id=self._election_id)
+        self._requests.put(p4r.StreamMessageRequest(arbitration=update))
+        try:
+            answer = self._answers.get(timeout=timeout_s)
+        except queue.Empty:
+            raise TargetLost(f"arbitration: no answer within {timeout_s:g} s") from None
+        if isinstance(answer, TargetError):
+            raise answer
+
+    def check(self) -> None:
+        """Raise what befell the stream channel since: NotPrimary or TargetLost; nothing if all is well."""
+        if self._lost is not None:
+            raise self._lost
+
+    def pipeline_cookie(self) -> int | None:
+        """Return the cookie of the installed pipeline, None where there is no pipeline (section 7.2)."""
+        kind = p4r.GetForwardingPipelineConfigRequest.COOKIE_ONLY
+        request = p4r.GetForwardingPipelineConfigRequest(device_id=self._device_id, response_type=kind)
+        try:
+            config = self._stub.GetForwardingPipelineConfig(request, timeout=CONNECT_TIMEOUT_S).config
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
+                return None
+            raise raise_target_error(error, "GetForwardingPipelineConfig") from error
+        return int(config.cookie.cookie) if config.HasField("cookie") else None
+
+    def set_pipeline(self, p4info: Any, device_config: bytes, cookie: int) -> None:
+        """Install a pipeline; every entry on the device is gone afterwards (VERIFY_AND_COMMIT)."""
+        config = p4r.ForwardingPipelineConfig(p4info=p4info, p4_device_config=device_config)
+        config.cookie.cookie = cookie
+        request = p4r.SetForwardingPipelineConfigRequest(
+            device_id=self._device_id,
+            election_id=self._election_id,
+            action=p4r.SetForwardingPipelineConfigRequest.VERIFY_AND_COMMIT,
+            config=config,
+        )
+        try:
+            self._stub.SetForwardingPipelineConfig(request, timeout=WRITE_TIMEOUT_S)
+        except grpc.RpcError as error:
+            raise raise_target_error(error, "SetForwardingPipelineConfig") from error
+
+    def write(self, updates: Sequence[Any]) -> list[str | None]:
+        """Send one Write; returns, for each update, None if it was carried out, else the server's code and text.
+
+        Raises:
+            TargetError: (or a subclass) if the request failed as a whole; nothing is then known of any update.
+        """
+        request = p4r.WriteRequest(device_id=self._device_id, election_id=self._election_id)
+        request.updates.extend(updates)
+        self.writes += 1
+        try:
+            self._stub.Write(request, timeout=WRITE_TIMEOUT_S)
+        except grpc.RpcError as error:
+            return update_errors(error, len(updates))
+        return [None] * len(updates)
+
+    def read_tables(self, table_ids: Iterable[int]) -> Iterator[Any]:
+        """Yield the TableEntry messages of the given tables, default entries excluded (section 9.1)."""
+        request = p4r.ReadRequest(device_id=self._device_id)
+        for table_id in table_ids:
+            request.entities.add().table_entry.table_id = table_id
+        try:
+            for response in self._stub.Read(request, timeout=WRITE_TIMEOUT_S):
+                for entity in response.entities:
+                    yield entity.table_entry
+        except grpc.RpcError as error:
+            raise raise_target_error(error, "Read") from error
+
+    def close(self) -> None:
+        """End the stream channel; the entries stay on the device."""
+        self._requests.put(None)
+        if self._stream is not None:
+            self._stream.cancel()
+
+    def _listen(self) -> None:
+        """Read the stream channel until it ends; runs in a thread of its own."""
+        try:
+            for response in self._stream:
+                self._hear(response)
+            self._lose(TargetLost("stream channel: ended by the server"))
+        except grpc.RpcError as error:
+            self._lose(raise_target_error(error, "stream channel"))
+
+    def _hear(self, response: Any) -> None:
+        kind = response.WhichOneof("update")
+        if kind == "packet":
+            self.packet_in.put(response.packet)
+        elif kind == "arbitration":
+            status = response.arbitration.status
+            if status.code == code_pb2.OK:
+                self._lost = None
+                self._answers.put(None)
+            else:
+                self._lose(NotPrimary(f"device {self._device_id}: another client is primary ({status.message or status.code})"))
+
+    def _lose(self, error: TargetError) -> None:
+        self._lost = error
+        self._answers.put(error)
