@@ -3,7 +3,8 @@
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 HEADER_LENGTH = 8
 MAX_LENGTH = 1 << 28
@@ -21,7 +22,8 @@ class ByteStream(Protocol):
         """Return at most ``size`` bytes, none at the end."""
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Frame:
     """One frame: its index from 0, the offset of its first byte (that of the length) in the stream, and what it carries."""
 
     index: int

@@ -4,7 +4,7 @@ import gzip
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedReader
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -38,7 +38,7 @@ def _open(path: str | Path) -> Iterator[BufferedReader]:
     elif isinstance(sys.stdin.buffer, BufferedReader):
         yield sys.stdin.buffer
     else:  # what a test put in the place of standard input
-        yield BufferedReader(sys.stdin.buffer)
+        yield BufferedReader(cast("RawIOBase", sys.stdin.buffer))
 
 
 def read_recording(path: str | Path, max_length: int = MAX_LENGTH) -> Iterator[Frame]:
