@@ -1,0 +1,113 @@
+"""A client of the embedded target's own service, in plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from k8s_p4 import p4rt
+from k8s_p4.target import embedded_pb2 as pb
+
+METHODS = p4rt.methods_of(pb.DESCRIPTOR.services_by_name["EmbeddedTarget"])
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """One table look-up of a trace. Names are P4Info's; values are ints in P4Info's order; priority 0 where there is none."""
+
+    table: str
+    key: dict[str, int]
+    hit: bool
+    action: str
+    params: dict[str, int]
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """What became of a frame.
+
+    Attributes:
+        outputs: (port number, frame) in order; empty if dropped.
+        dropped: nothing left.
+        outcome: SENT, DROPPED (by the program), SHORT_FRAME (the parser asked for bytes that are not there: reason `parse`), NO_PORT
+            (sent to a port that does not exist) or LOOP.
+        metadata: at the end, by the name of the field in the P4 source (`reason`, `egress_slot`) for user metadata, by the assembly's
+            name (`pna_main_input_metadata_input_port`) for the rest.
+        trace: the look-ups in order, if asked for.
+    """
+
+    outputs: tuple[tuple[int, bytes], ...]
+    dropped: bool
+    outcome: str
+    metadata: dict[str, int]
+    trace: tuple[LookedUp, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """One live learned entry. Values as in `LookedUp`."""
+
+    table: str
+    key: dict[str, int]
+    action: str
+    params: dict[str, int]
+    expires_in_seconds: float
+
+
+def _ints(fields: Any) -> dict[str, int]:
+    return {f.name: int.from_bytes(f.value, "big") for f in fields}
+
+
+class EmbeddedClient:
+    """Calls the EmbeddedTarget service over a channel; failures are `grpc.RpcError`."""
+
+    def __init__(self, channel: Any, timeout_s: float = 30.0) -> None:
+        self._call = {name: p4rt.stub_callable(channel, method) for name, method in METHODS.items()}
+        self._timeout_s = timeout_s
+
+    def _do(self, method: str, request: Any) -> Any:
+        return self._call[method](request, timeout=self._timeout_s)
+
+    def ensure_port(self, name: str, bind: bool = False) -> int:
+        """Return the number of the port of that name, made if there is none; `bind` attaches the Linux interface of that name."""
+        number: int = self._do("EnsurePort", pb.EnsurePortRequest(name=name, bind=bind)).number
+        return number
+
+    def ports(self) -> dict[str, int]:
+        """Return all ports, name to number."""
+        return {port.name: port.number for port in self._do("ListPorts", pb.ListPortsRequest()).ports}
+
+    def inject(self, port: int, frame: bytes, at_seconds: float | None = None, trace: bool = False) -> Injected:
+        """Send a frame into a port at a virtual time (default: now)."""
+        answer = self._do("Inject", pb.InjectRequest(port=port, frame=frame, at_seconds=at_seconds, trace=trace))
+        return Injected(
+            outputs=tuple((out.port, out.frame) for out in answer.outputs),
+            dropped=answer.dropped,
+            outcome=pb.Outcome.Name(answer.outcome),
+            metadata={name: int.from_bytes(value, "big") for name, value in answer.metadata.items()},
+            trace=tuple(LookedUp(t.table, _ints(t.key), t.hit, t.action, _ints(t.params), t.priority) for t in answer.trace),
+        )
+
+    def set_time(self, seconds: float) -> None:
+        """Move the virtual clock forward."""
+        self._do("SetTime", pb.SetTimeRequest(seconds=seconds))
+
+    def time(self) -> float:
+        """Return the virtual time in seconds."""
+        seconds: float = self._do("GetTime", pb.GetTimeRequest()).seconds
+        return seconds
+
+    def clear_learned(self, *tables: str) -> int:
+        """Forget the learned entries of these tables (P4Info names; none: all); return how many."""
+        cleared: int = self._do("ClearLearned", pb.ClearLearnedRequest(tables=tables)).cleared
+        return cleared
+
+    def learned_counts(self) -> dict[str, int]:
+        """Return the number of live entries of every table that learns."""
+        return dict(self._do("LearnedCounts", pb.LearnedCountsRequest()).counts)
+
+    def learned(self, *tables: str) -> list[Learned]:
+        """Return the live entries of these tables (none: all)."""
+        answer = self._do("ListLearned", pb.ListLearnedRequest(tables=tables))
+        return [Learned(e.table, _ints(e.key), e.action, _ints(e.params), e.expires_in_seconds) for e in answer.entries]
