@@ -76,7 +76,7 @@ def chain_of(world: World, endpoint: felix.WorkloadEndpoint, direction: str) -> 
     side = "inbound_rules" if direction == "ingress" else "outbound_rules"
     tiers = (_tier(world, tier, live_policies(tier, direction), side) for tier in endpoint.tiers)
     owners = (Owner("Profile", None, p, n, getattr(world.profiles[p], side)) for n, p in enumerate(endpoint.profile_ids))
-    return tuple(tier for tier in tiers if tier.owners) + tuple(Section(None, (owner,), None) for owner in owners)
+    return (*tiers, *(Section(None, (owner,), None) for owner in owners))
 
 
 def _tier(world: World, tier: felix.TierInfo, live: tuple[felix.PolicyID, ...], side: str) -> Section:

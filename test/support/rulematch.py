@@ -10,7 +10,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 
 from felix_proto import types as felix
-from test.support.flaws import Address, Sets, network, port_member, protocol_number
+from test.support.flaws import NET_LISTS, Address, Sets, network, port_member, protocol_number
 from test.support.packet import SCTP, TCP, UDP, Packet, has_ports, is_icmp
 from test.support.world import SetContent
 
@@ -38,18 +38,12 @@ def _negate(value: Match) -> Match:
 
 def _family(rule: felix.Rule, packet: Packet, sets: Sets) -> Match:
     del sets
-    return _truth(rule.ip_version in (0, packet.version) and all(_list_exists(rule, name, packet) for name in _LISTS))
+    return _truth(rule.ip_version in (0, packet.version) and all(_list_exists(getattr(rule, name), packet) for name in NET_LISTS))
 
 
-_LISTS = (("src_net", False), ("dst_net", False), ("not_src_net", True), ("not_dst_net", True))
-
-
-def _list_exists(rule: felix.Rule, name: tuple[str, bool], packet: Packet) -> bool:
-    """Per-family filtering: a list with nothing of this family, or a negated catch-all, takes the whole rule away from it."""
-    texts: tuple[str, ...] = getattr(rule, name[0])
-    nets = [net for net in map(network, texts) if net is not None and net.version == packet.version]
-    catch_all = name[1] and any(net.prefixlen == 0 for net in nets)
-    return not texts or (bool(nets) and not catch_all)
+def _list_exists(cidrs: tuple[str, ...], packet: Packet) -> bool:
+    """Per-family filtering: a list, negated or not, with nothing of this family takes the whole rule away from it."""
+    return not cidrs or any(net.version == packet.version for net in map(network, cidrs) if net is not None)
 
 
 def _protocol(rule: felix.Rule, packet: Packet, sets: Sets) -> Match:

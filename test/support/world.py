@@ -33,7 +33,7 @@ class World:
         for payload in payloads:
             self.apply(payload)
 
-    def apply(self, payload: felix.Payload) -> None:  # noqa: C901, PLR0912 - one line a message is the plainest form
+    def apply(self, payload: felix.Payload) -> None:
         """Apply one payload; kinds that policy for workload endpoints does not look at are passed over."""
         match payload:
             case felix.ConfigUpdate():
