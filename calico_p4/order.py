@@ -1,0 +1,50 @@
+"""The order of writes: a level for each table and operation; a lower level is confirmed by the target before a higher one is sent.
+
+A P4Runtime target may carry out the updates of one Write in any order, so what is referred to has to be there, in an earlier
+Write, before what refers to it, and deletes go the other way. What must close before something else opens is none of this
+table's business: the translator hands such changes over as transactions of their own.
+"""
+
+from typing import Final, NamedTuple
+
+from datastore.tracker import Kind
+
+
+class Line(NamedTuple):
+    """One line of the order: what is written on this level, and why not earlier."""
+
+    tables: tuple[str, ...]
+    reason: str
+
+
+_POLICY_STAGES: Final = ("untracked", "pre_dnat", "forward_ingress", "egress", "ingress", "forward_egress")
+_IDENTITY: Final = tuple(
+    f"{side}_identity_{shape}_{family}" for side in ("src", "dst") for shape in ("host", "net") for family in ("v4", "v6")
+)
+
+
+def _stages(table: str) -> tuple[str, ...]:
+    return tuple(f"{stage}.{table}" for stage in _POLICY_STAGES)
+
+
+ORDER: Final = (
+    Line(("next_hop", *_stages("rules")), "refers to nothing, and nothing refers to it yet: a next hop, the rows of a new list"),
+    Line(_stages("peer_class"), "names a list; a peer that is about to differ from the new default has its row before that default"),
+    Line(_stages("self_class"), "names a variant and its default list, whose peers stand one level up"),
+    Line(_stages("binding"), "names a chain with its variant and default list: here an edit of the default takes effect"),
+    Line(_IDENTITY, "names a class of addresses: its peer and self rows are there before any packet carries it"),
+    Line(("source_host_v4", "source_host_v6", "source_net_v4", "source_net_v6", "arp_answer", "nd_answer"),
+         "an endpoint's own addresses count only when its policy is bound"),
+    Line(("local_v4", "local_v6", "route_v4", "route_v6"), "leads packets to a next hop, and to an endpoint whose policy is bound"),
+    Line(("port",), "opens the endpoint's own side, last of all"),
+)  # fmt: skip
+"""Inserts and modifies from first to last; deletes from last to first, after all of them."""
+
+_FORWARD: Final = {table: level for level, line in enumerate(ORDER) for table in line.tables}
+LEVELS: Final = 2 * len(ORDER)
+
+
+def level(table: str, kind: Kind) -> int:
+    """Return the level of an operation on a table, 0 first. Raises KeyError for a table that has no line: it needs one."""
+    forward = _FORWARD[table]
+    return LEVELS - 1 - forward if kind == "delete" else forward

@@ -1,0 +1,114 @@
+"""Pushing: what is pending goes to the target, level by level, in batches; every update's result is recorded.
+
+A refused update stays pending with its error, and the endpoints that could be wrong without it are closed before the next level is
+written. They stay closed until a later try carries the update out or the intent no longer asks for it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from itertools import islice
+from typing import Any
+
+from calico_p4.order import LEVELS, level
+from calico_p4.quarantine import bindings_to_close
+from datastore.tracker import Op, Tracker
+
+BATCH = 1000
+"""Updates in one Write: beyond some hundred the cost of a request is no longer noticed, and the message stays far below 4 MiB."""
+
+Write = Callable[[Sequence[Op]], list[str | None]]
+"""Sends the ops as one Write; returns None or an error text for each. An exception means that nothing is known of any."""
+
+Row = tuple[str, Any]
+
+
+@dataclass(slots=True)
+class Writes:
+    """What was sent and carried out, since the start."""
+
+    requests: int = 0
+    inserted: int = 0
+    modified: int = 0
+    deleted: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts by name, as the replay contract has them."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+class Pusher:
+    """Writes a tracker's pending operations in order."""
+
+    def __init__(self, tracker: Tracker, write: Write, batch: int = BATCH) -> None:
+        self.writes = Writes()
+        self.closed: frozenset[Row] = frozenset()
+        """Bindings (table, key) that are kept off the target because something they depend on was refused."""
+        self._tracker, self._write, self._batch = tracker, write, batch
+        self._refused: dict[Row, Op] = {}
+
+    def push(self, rows: Iterable[Row]) -> None:
+        """Bring these rows of the target in line with what is desired. Exceptions of ``write`` pass through."""
+        if self._refused:  # what is new may depend on what was refused earlier
+            self._close()
+        due = (self._tracker.pending_op(table, key) for table, key in dict.fromkeys(rows))
+        self._push(op for op in due if op is not None)
+
+    def push_all(self) -> None:
+        """Bring everything in line: after a read-back, or to try again what was refused."""
+        self._refused.clear()
+        self._push(list(self._tracker.pending()))
+        self._reopen()
+
+    def reconsider(self) -> None:
+        """Let go of refusals that the intent has left behind, and open again what only they kept closed."""
+        if self._refused or self.closed:
+            errors = self._tracker.errors()
+            self._refused = {row: op for row, op in self._refused.items() if row in errors}
+            self._reopen()
+
+    def _push(self, ops: Iterable[Op]) -> None:
+        levels: list[list[Op]] = [[] for _ in range(LEVELS)]
+        for op in ops:
+            levels[level(op.table, op.kind)].append(op)
+        for batch in levels:
+            self._push_level(batch)
+
+    def _push_level(self, ops: Sequence[Op]) -> None:
+        refused_before = len(self._refused)
+        remaining = iter(ops if not self.closed else [op for op in ops if (op.table, op.key) not in self.closed])
+        while batch := list(islice(remaining, self._batch)):
+            self._send(batch)
+        if len(self._refused) > refused_before:
+            self._close()
+
+    def _send(self, batch: Sequence[Op]) -> None:
+        self.writes.requests += 1
+        for op, error in zip(batch, self._write(batch), strict=True):
+            if error is None:
+                self._tracker.confirm(op)
+                self._count(op)
+            else:
+                self._tracker.fail(op, error)
+                self._refused[op.table, op.key] = op
+
+    def _count(self, op: Op) -> None:
+        if op.kind == "insert":
+            self.writes.inserted += 1
+        elif op.kind == "modify":
+            self.writes.modified += 1
+        else:
+            self.writes.deleted += 1
+
+    def _close(self) -> None:
+        """Take the bindings away that depend on a refused row."""
+        self.closed |= bindings_to_close(self._tracker, self._refused.values())
+        there = [row for row in sorted(self.closed) if self._tracker.actual.get(*row) is not None]
+        for start in range(0, len(there), self._batch):
+            self._send([Op("delete", table, key, None) for table, key in there[start : start + self._batch]])
+
+    def _reopen(self) -> None:
+        """Write the bindings that nothing refused keeps closed any more."""
+        closed = frozenset(bindings_to_close(self._tracker, self._refused.values())) if self._refused else frozenset()
+        open_again, self.closed = self.closed - closed, closed
+        due = (self._tracker.pending_op(table, key) for table, key in sorted(open_again))
+        self._push(op for op in due if op is not None)

@@ -1,0 +1,186 @@
+"""Order and push, with a target that is a dictionary and refuses what it is told to."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calico_p4.order import ORDER, level
+from calico_p4.push import Pusher
+from datastore.tracker import Op, Tracker
+
+RULES, PEER, SELF, BINDING = "egress.rules", "egress.peer_class", "egress.self_class", "egress.binding"
+HOST = "dst_identity_host_v4"
+
+
+class Switch:
+    """Rows by (table, key), the Writes in order, and a rule for what to refuse."""
+
+    def __init__(self, refuse: Callable[[Op], bool] = lambda op: False) -> None:
+        self.rows: dict = {}
+        self.writes: list[list[Op]] = []
+        self.refuse = refuse
+
+    def __call__(self, ops: Sequence[Op]) -> list[str | None]:
+        self.writes.append(list(ops))
+        return [self._one(op) for op in ops]
+
+    def _one(self, op: Op) -> str | None:
+        if self.refuse(op):
+            return "RESOURCE_EXHAUSTED: full"
+        assert (op.kind == "insert") == ((op.table, op.key) not in self.rows)
+        if op.value is None:
+            del self.rows[op.table, op.key]
+        else:
+            self.rows[op.table, op.key] = op.value
+        return None
+
+    @property
+    def bound(self) -> set[int]:
+        return {key[0] for table, key in self.rows if table == BINDING}
+
+
+def make(refuse: Callable[[Op], bool] = lambda op: False, batch: int = 1000) -> tuple[Tracker, Switch, Pusher]:
+    tracker, switch = Tracker(), Switch(refuse)
+    return tracker, switch, Pusher(tracker, switch, batch)
+
+
+def endpoint(number: int, rules: int) -> list:
+    """An endpoint with a chain, variant and list of its own, and one exception for identity 7."""
+    return [
+        (BINDING, (number,), ("bind", number, number, rules)),
+        (PEER, (number, 7), ("set_list", rules + 1)),
+        (RULES, (rules, "x", 1), ("allow", 1)),
+        (RULES, (rules + 1, "x", 1), ("deny", 2)),
+    ]
+
+
+def test_what_is_referred_to_goes_first_and_deletes_go_the_other_way():
+    tracker, switch, pusher = make()
+    rows = [*endpoint(1, 10), ("port", (3,), ("workload", 1, 0)), ("local_v4", (9,), ("to_workload", 1, 1)), ("next_hop", (1,), ("send",))]
+    pusher.push(tracker.desired.apply(rows))
+    assert [sorted({op.table for op in ops}) for ops in switch.writes] == [[RULES, "next_hop"], [PEER], [BINDING], ["local_v4"], ["port"]]
+    switch.writes.clear()
+    pusher.push(tracker.desired.apply([(table, key, None) for table, key, _ in rows]))
+    assert [sorted({op.table for op in ops}) for ops in switch.writes] == [["port"], ["local_v4"], [BINDING], [PEER], [RULES, "next_hop"]]
+    assert not switch.rows
+
+
+def test_deletes_come_after_all_inserts_and_modifies():
+    worst_write = max(level(table, kind) for line in ORDER for table in line.tables for kind in ("insert", "modify"))
+    assert worst_write < min(level(table, "delete") for line in ORDER for table in line.tables)
+
+
+def test_every_line_has_a_reason_and_no_table_two_lines():
+    tables = [table for line in ORDER for table in line.tables]
+    assert len(tables) == len(set(tables)) and all(len(line.reason) > 20 for line in ORDER)
+    with pytest.raises(KeyError):
+        level("no_such_table", "insert")
+
+
+def test_batches_and_counts():
+    tracker, switch, pusher = make(batch=10)
+    pusher.push(tracker.desired.apply((RULES, (1, n), ("allow", n)) for n in range(25)))
+    assert [len(ops) for ops in switch.writes] == [10, 10, 5]
+    pusher.push(tracker.desired.apply([(RULES, (1, 0), ("deny", 1)), (RULES, (1, 1), None), (RULES, (1, 2), ("allow", 2))]))
+    assert pusher.writes.as_dict() == {"requests": 5, "inserted": 25, "modified": 1, "deleted": 1}
+
+
+def test_a_key_touched_twice_is_written_once():
+    tracker, switch, pusher = make()
+    pusher.push(tracker.desired.apply([(RULES, (1, 0), ("allow", 1)), (RULES, (1, 0), ("deny", 1))]))
+    assert switch.writes == [[Op("insert", RULES, (1, 0), ("deny", 1))]]
+
+
+def test_a_refused_rule_closes_the_endpoints_of_its_list_and_no_other():
+    tracker, switch, pusher = make(lambda op: op.key[0] == 11 and op.table == RULES)
+    pusher.push(tracker.desired.apply([*endpoint(1, 10), *endpoint(2, 20)]))
+    assert switch.bound == {2}
+    assert pusher.closed == {(BINDING, (1,))}
+    assert list(tracker.errors().values()) == ["RESOURCE_EXHAUSTED: full"]
+
+
+def test_an_endpoint_that_was_open_is_closed_when_its_edit_is_refused_and_opens_when_the_edit_gets_through():
+    tracker, switch, pusher = make()
+    pusher.push(tracker.desired.apply(endpoint(1, 10)))
+    switch.refuse = lambda op: op.table == RULES and op.key[0] == 30
+    pusher.push(tracker.desired.apply([(RULES, (30, "x", 1), ("deny", 9)), (BINDING, (1,), ("bind", 1, 1, 30))]))
+    assert switch.bound == set()
+    switch.refuse = lambda op: False
+    pusher.push_all()
+    assert switch.rows[BINDING, (1,)] == ("bind", 1, 1, 30) and not pusher.closed and not tracker.errors()
+    assert tracker.pending_count() == 0
+
+
+def test_an_endpoint_that_comes_later_and_needs_a_refused_list_stays_closed():
+    tracker, switch, pusher = make(lambda op: op.table == RULES and op.key[0] == 10)
+    pusher.push(tracker.desired.apply(endpoint(1, 10)))
+    pusher.push(tracker.desired.apply([(BINDING, (2,), ("bind", 1, 1, 10))]))
+    assert switch.bound == set()
+
+
+def test_an_intent_that_no_longer_needs_the_refused_row_opens_the_endpoint():
+    tracker, switch, pusher = make(lambda op: op.table == RULES and op.key[0] == 11)
+    pusher.push(tracker.desired.apply(endpoint(1, 10)))
+    assert switch.bound == set()
+    pusher.push(tracker.desired.apply([(PEER, (1, 7), None), (RULES, (11, "x", 1), None)]))
+    pusher.reconsider()
+    assert switch.bound == {1} and not pusher.closed
+
+
+def test_a_chain_is_closed_through_its_self_class():
+    tracker, switch, pusher = make(lambda op: op.table == RULES and op.key[0] == 50)
+    rows = [(SELF, (1, 3), ("set_variant", 5, 51)), (PEER, (5, 7), ("set_list", 50)), (RULES, (50, "x", 1), ("deny", 1))]
+    pusher.push(tracker.desired.apply([*endpoint(1, 10), *endpoint(2, 20), *rows]))
+    assert switch.bound == {2}
+
+
+@pytest.mark.parametrize("kind", ["insert", "modify", "delete"])
+def test_a_refused_identity_closes_the_endpoints_that_ask_for_it(kind: str):
+    tracker, switch, pusher = make()
+    pusher.push(tracker.desired.apply([*endpoint(1, 10), (PEER, (2, 8), ("set_list", 20)), (BINDING, (2,), ("bind", 2, 2, 20))]))
+    if kind != "insert":
+        pusher.push(tracker.desired.apply([(HOST, (99,), ("set_identity", 7 if kind == "delete" else 3))]))
+    switch.refuse = lambda op: op.table == HOST
+    pusher.push(tracker.desired.apply([(HOST, (99,), None if kind == "delete" else ("set_identity", 7))]))
+    assert switch.bound == {2}
+
+
+def test_a_refused_host_identity_closes_those_who_ask_for_the_prefix_that_covers_it():
+    tracker, switch, pusher = make(lambda op: op.table == HOST)
+    address = 10 << 24 | 5
+    rows = [("dst_identity_net_v4", ((10 << 24, 8),), ("set_identity", 7)), (HOST, (address,), ("set_identity", 9))]
+    pusher.push(tracker.desired.apply([*endpoint(1, 10), *rows]))
+    assert switch.bound == set()
+
+
+def test_a_refused_source_identity_closes_the_other_stage():
+    tracker, switch, pusher = make(lambda op: op.table == "src_identity_host_v4")
+    rows = [("ingress.binding", (1,), ("bind", 1, 1, 10)), ("ingress.peer_class", (1, 7), ("set_list", 11))]
+    identity = ("src_identity_host_v4", (99,), ("set_identity", 7))
+    pusher.push(tracker.desired.apply([*endpoint(1, 10), *rows, identity]))
+    assert switch.bound == {1} and ("ingress.binding", (1,)) not in switch.rows
+
+
+def test_a_refused_binding_is_taken_away():
+    tracker, switch, pusher = make()
+    pusher.push(tracker.desired.apply(endpoint(1, 10)))
+    switch.refuse = lambda op: op.table == BINDING and op.kind == "modify"
+    pusher.push(tracker.desired.apply([(BINDING, (1,), ("bind", 1, 1, 11))]))
+    assert switch.bound == set()
+
+
+@given(st.sets(st.integers(0, 30)), st.randoms())
+def test_whatever_is_refused_no_bound_endpoint_lacks_a_row_it_needs(refused: set[int], random):
+    rows = [row for number in range(1, 6) for row in endpoint(number, number * 10)]
+    random.shuffle(rows)
+    chosen = {(rows[n][0], rows[n][1]) for n in refused if n < len(rows)}
+    tracker, switch, pusher = make(lambda op: (op.table, op.key) in chosen and op.kind != "delete", batch=3)
+    pusher.push(tracker.desired.apply(rows))
+    for number in range(1, 6):
+        needed = {(table, key) for table, key, _ in endpoint(number, number * 10)}
+        assert (number in switch.bound) == (not needed & chosen)
+    switch.refuse = lambda op: False
+    pusher.push_all()
+    assert switch.bound == {1, 2, 3, 4, 5} and tracker.pending_count() == 0
