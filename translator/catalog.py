@@ -1,0 +1,161 @@
+"""Policies and profiles compiled once per direction, for all chains that use them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from felix_proto.types import Policy, PolicyID, Profile, Rule
+
+from .chains import OwnerKey
+from .composition import RuleSet
+from .errors import Untranslatable
+from .groups import Groups
+from .rules import Action, Direction, Ref, compile_rule, set_ids
+
+Use = tuple[Direction, OwnerKey]
+
+
+class PolicyStore(Protocol):
+    """What is read of `datastore.intent.IntentStore`."""
+
+    @property
+    def policies(self) -> Mapping[PolicyID, Policy]: ...
+    @property
+    def profiles(self) -> Mapping[str, Profile]: ...
+
+
+class Compiled:
+    """One policy or profile in one direction: its rules, or the error that closes the endpoints it governs."""
+
+    __slots__ = ("error", "rules", "sets", "source")
+
+    def __init__(self, source: Policy | Profile | None, rules: RuleSet | None, error: str, sets: set[str]) -> None:
+        self.source, self.rules, self.error, self.sets = source, rules, error, sets
+
+
+def describe(owner: OwnerKey) -> str:
+    """The object's name for messages."""
+    kind, name = owner
+    if isinstance(name, str):
+        return f"Profile {name}"
+    full = "/".join(part for part in (name.namespace, name.tier, name.name) if part)
+    return f"{name.kind or 'Policy'} {full}"
+
+
+class Catalog:
+    """Compiles on demand; `stage` prepares new versions (their groups exist from then on), `adopt` puts them in force."""
+
+    def __init__(self, groups: Groups) -> None:
+        self._groups = groups
+        self._compiled: dict[Use, Compiled] = {}
+        self._staged: dict[Use, Compiled] = {}
+        self._stale: set[Use] = set()
+        self._retired: list[Compiled] = []
+        self._users_of_set: dict[str, set[Use]] = {}
+
+    def __contains__(self, use: Use) -> bool:
+        return use in self._compiled
+
+    def get(self, use: Use) -> Compiled:
+        """The version in force."""
+        return self._compiled[use]
+
+    def users_of_sets(self, sets: Iterable[str]) -> set[Use]:
+        """The compiled policies and profiles that name one of the sets."""
+        return {use for set_id in sets for use in self._users_of_set.get(set_id, ())}
+
+    def is_current(self, use: Use, store: PolicyStore) -> bool:
+        """Whether the version in force was made from what the store holds."""
+        return self._compiled[use].source == _source(use[1], store)
+
+    def is_stale(self, use: Use) -> bool:
+        """Whether the policy must be compiled before a chain may use it."""
+        return use not in self._compiled or use in self._stale
+
+    def mark_stale(self, uses: Iterable[Use]) -> None:
+        """The version in force is out of date; chains that nothing is bound to may keep it for now."""
+        self._stale.update(uses)
+
+    def stage(self, use: Use, store: PolicyStore) -> None:
+        """Compile a new version; acquires its groups."""
+        self._stale.discard(use)
+        self._staged[use] = _compile(use, _source(use[1], store), self._groups)
+
+    def adopt(self) -> set[Use]:
+        """Put the staged versions in force; returns what changed. The old versions' groups are released by `finish`."""
+        staged, self._staged = self._staged, {}
+        for use, compiled in staged.items():
+            self._retire(use)
+            self._compiled[use] = compiled
+            for set_id in compiled.sets:
+                self._users_of_set.setdefault(set_id, set()).add(use)
+        return set(staged)
+
+    def drop(self, use: Use) -> None:
+        """Forget a policy or profile that no chain uses."""
+        self._stale.discard(use)
+        self._retire(use)
+
+    def _retire(self, use: Use) -> None:
+        old = self._compiled.pop(use, None)
+        if old is None:
+            return
+        self._retired.append(old)
+        for set_id in old.sets:
+            users = self._users_of_set[set_id]
+            users.discard(use)
+            if not users:
+                del self._users_of_set[set_id]
+
+    def finish(self) -> None:
+        """Release the groups of versions no longer in force."""
+        for compiled in self._retired:
+            for rule in compiled.rules.rules if compiled.rules else ():
+                for side, group in rule.held:
+                    self._groups.release(side, group)
+        self._retired.clear()
+
+
+def _source(owner: OwnerKey, store: PolicyStore) -> Policy | Profile | None:
+    kind, name = owner
+    if isinstance(name, str):
+        return store.profiles.get(name)
+    return store.policies.get(name)
+
+
+def _rules(source: Policy | Profile, direction: Direction) -> tuple[Rule, ...]:
+    return source.inbound_rules if direction == "ingress" else source.outbound_rules
+
+
+def _compile(use: Use, source: Policy | Profile | None, groups: Groups) -> Compiled:
+    direction, owner = use
+    if source is None:
+        return Compiled(None, None, f"{describe(owner)} was never sent", set())
+    sets = {set_id for rule in _rules(source, direction) for set_id in set_ids(rule)}
+    compiled = []
+    try:
+        for index, rule in enumerate(_rules(source, direction)):
+            compiled.append(compile_rule(rule, _namer(use, source, index, rule), direction, groups))
+    except Untranslatable as error:
+        for done in compiled:
+            for side, group in done.held:
+                groups.release(side, group)
+        return Compiled(source, None, f"{describe(owner)}: {direction} rule {len(compiled)}: {error}", sets)
+    return Compiled(source, RuleSet(compiled), "", sets)
+
+
+class _namer:  # noqa: N801 - a function with its arguments bound
+    """Makes the reference of one rule, its action known late."""
+
+    __slots__ = ("_index", "_rule", "_source", "_use")
+
+    def __init__(self, use: Use, source: Policy | Profile, index: int, rule: Rule) -> None:
+        self._use, self._source, self._index, self._rule = use, source, index, rule
+
+    def __call__(self, action: Action) -> Ref:
+        direction, (_, name) = self._use
+        if isinstance(self._source, Policy):
+            tier = self._source.tier or (name.tier if isinstance(name, PolicyID) else "")
+            return Ref("policy", direction, action, name, tier, self._index, self._rule.rule_id)
+        return Ref("profile", direction, action, name, "", self._index, self._rule.rule_id)

@@ -1,0 +1,126 @@
+"""Which prefixes cover an address, and which rows lie inside a prefix, for one side of the identity tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sortedcontainers import SortedList
+
+from .addresses import V6_BIT, is_host, is_v6, length_of, place, value_of
+
+_CACHE_SHIFT = {False: 8, True: 64}
+"""Hosts of one /24 (IPv4) or /64 (IPv6) share what covers them, but for longer prefixes."""
+
+
+class Places:
+    """The rows of one side: a bit mask of groups for each place (`addresses`) that some group names itself.
+
+    Proportional by construction: covering prefixes are found by one look-up per prefix length in use, rows inside a
+    prefix through a sorted index that is built when a prefix first changes.
+    """
+
+    __slots__ = ("_cache", "_hosts", "_nets", "direct")
+
+    def __init__(self) -> None:
+        self.direct: dict[int, int] = {}
+        self._nets: dict[bool, dict[int, dict[int, int]]] = {False: {}, True: {}}
+        self._cache: dict[bool, dict[int, int]] = {False: {}, True: {}}
+        self._hosts: dict[bool, SortedList[int]] | None = None
+
+    def set(self, where: int, mask: int) -> None:
+        """Record the groups that name ``where`` itself; 0 forgets it."""
+        if is_host(where):
+            self._index_host(where, mask)
+        else:
+            self._set_net(where, mask)
+        if mask:
+            self.direct[where] = mask
+        else:
+            self.direct.pop(where, None)
+
+    def _index_host(self, where: int, mask: int) -> None:
+        if self._hosts is None or (where in self.direct) == bool(mask):
+            return
+        index = self._hosts[is_v6(where)]
+        if mask:
+            index.add(where)
+        else:
+            index.remove(where)
+
+    def _set_net(self, where: int, mask: int) -> None:
+        v6 = is_v6(where)
+        length = length_of(where)
+        shift = (128 if v6 else 32) - length
+        by_prefix = self._nets[v6].setdefault(length, {})
+        if mask:
+            by_prefix[value_of(where) >> shift] = mask
+        else:
+            by_prefix.pop(value_of(where) >> shift, None)
+            if not by_prefix:
+                del self._nets[v6][length]
+        self._cache[v6].clear()
+
+    def covering(self, where: int) -> int:
+        """The groups of all prefixes that strictly contain ``where``."""
+        v6 = is_v6(where)
+        nets = self._nets[v6]
+        if not nets:
+            return 0
+        value = value_of(where)
+        width = 128 if v6 else 32
+        if not is_host(where):
+            own = length_of(where)
+            return self._probe(nets, value, width, (n for n in nets if n < own))
+        shift = _CACHE_SHIFT[v6]
+        near = self._cache[v6].get(value >> shift)
+        if near is None:
+            near = self._probe(nets, value, width, (n for n in nets if n <= width - shift))
+            self._cache[v6][value >> shift] = near
+        return near | self._probe(nets, value, width, (n for n in nets if n > width - shift))
+
+    @staticmethod
+    def _probe(nets: dict[int, dict[int, int]], value: int, width: int, lengths: Iterable[int]) -> int:
+        mask = 0
+        for length in lengths:
+            mask |= nets[length].get(value >> (width - length), 0)
+        return mask
+
+    def inside(self, where: int) -> Iterator[int]:
+        """The places with rows that lie strictly inside the prefix ``where``."""
+        v6 = is_v6(where)
+        length = length_of(where)
+        low = value_of(where)
+        width = 128 if v6 else 32
+        base = V6_BIT if v6 else 0
+        high = low + (1 << (width - length)) - 1
+        yield from self._host_index(v6).irange(low | base, high | base)
+        for own, by_prefix in self._nets[v6].items():
+            if own > length:
+                yield from self._nets_inside(v6, own, by_prefix, low, length)
+
+    @staticmethod
+    def _nets_inside(v6: bool, own: int, by_prefix: dict[int, int], low: int, length: int) -> Iterator[int]:
+        width = 128 if v6 else 32
+        wanted = low >> (width - length) if length else 0
+        for prefix in by_prefix:
+            if prefix >> (own - length) == wanted:
+                yield place(v6, prefix << (width - own), own)
+
+    def _host_index(self, v6: bool) -> SortedList[int]:
+        if self._hosts is None:
+            split: dict[bool, list[int]] = {False: [], True: []}
+            for where in self.direct:
+                if is_host(where):
+                    split[is_v6(where)].append(where)
+            self._hosts = {family: SortedList(found) for family, found in split.items()}
+        return self._hosts[v6]
+
+    def covering_row(self, where: int) -> int | None:
+        """The row that longest-prefix match finds for ``where`` among the prefixes, itself included; None: no row."""
+        v6 = is_v6(where)
+        width = 128 if v6 else 32
+        for length in sorted((n for n in self._nets[v6] if n <= length_of(where)), reverse=True):
+            prefix = value_of(where) >> (width - length)
+            if prefix in self._nets[v6][length]:
+                return place(v6, prefix << (width - length), length)
+        return None
