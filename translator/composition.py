@@ -30,49 +30,85 @@ class Row(NamedTuple):
     path: tuple[Ref, ...]
 
 
-Step = tuple[Action, Region, Ref]
+class Step(NamedTuple):
+    """A rule whose addresses hold: its region, and for allow and deny its rows, last box first."""
+
+    action: Action
+    region: Region
+    ref: Ref
+    rows: tuple[Row, ...]
+
+
 UNCONDITIONAL: Region = (EVERYTHING,)
 
 
-class RuleSet:
-    """The compiled rules of one policy or profile in one direction."""
+class Steps:
+    """What is left of a rule set for one pair of addresses; ``ends``: its last step always decides; ``passes``: some step
+    leads to the next tier."""
 
-    __slots__ = ("_cache", "peer_mask", "rules", "self_mask")
+    __slots__ = ("ends", "passes", "steps")
+
+    def __init__(self, steps: tuple[Step, ...]) -> None:
+        self.steps = steps
+        self.passes = any(step.action == "pass" for step in steps)
+        self.ends = bool(steps) and steps[-1].region == UNCONDITIONAL and steps[-1].action != "log"
+
+
+class RuleSet:
+    """The compiled rules of one policy or profile in one direction.
+
+    Addresses in different groups often leave the same rules; equal sequences of steps are one object, so that what is
+    made of them is made once.
+    """
+
+    __slots__ = ("_cache", "_interned", "_steps", "peer_mask", "rules", "self_mask")
 
     def __init__(self, rules: Sequence[CompiledRule]) -> None:
         self.rules = tuple(rules)
-        self._cache: dict[tuple[int, int], tuple[Step, ...]] = {}
+        self._cache: dict[tuple[int, int], Steps] = {}
+        self._interned: dict[tuple[int, ...], Steps] = {}
+        self._steps: dict[tuple[int, Region], Step] = {}
         self.self_mask = self.peer_mask = 0
         for rule in self.rules:
             self.self_mask |= rule.self_mask
             self.peer_mask |= rule.peer_mask
 
-    def steps(self, own: int, peer: int) -> tuple[Step, ...]:
+    def steps(self, own: int, peer: int) -> Steps:
         """The rules whose addresses hold, in order, up to the first that always decides."""
         key = (own & self.self_mask, peer & self.peer_mask)
         steps = self._cache.get(key)
         if steps is None:
-            steps = self._cache[key] = tuple(self._active(*key))
+            found = tuple(self._active(*key))
+            ids = tuple(map(id, found))
+            steps = self._interned.get(ids) or self._interned.setdefault(ids, Steps(found))
+            self._cache[key] = steps
         return steps
 
     def _active(self, own: int, peer: int) -> Iterable[Step]:
-        for rule in self.rules:
+        for index, rule in enumerate(self.rules):
             region = rule.region(own, peer)
             if region:
-                yield rule.action, region, rule.ref
+                yield self._steps.get((index, region)) or self._step(index, rule, region)
                 if region == UNCONDITIONAL and rule.action != "log":
                     return
+
+    def _step(self, index: int, rule: CompiledRule, region: Region) -> Step:
+        path = (rule.ref,)
+        rows = tuple(Row(box, rule.action == "allow", path) for box in reversed(region))
+        step = self._steps[index, region] = Step(rule.action, region, rule.ref, rows)
+        return step
 
 
 class Node:
     """One tier (or profile) and all that follows it. Nodes are shared by all chains with the same rest."""
 
-    __slots__ = ("_cache", "default", "next", "peer_mask", "rule_sets", "self_mask")
+    __slots__ = ("_by_steps", "_cache", "default", "next", "peer_mask", "rule_sets", "self_mask")
 
     def __init__(self, rule_sets: Sequence[RuleSet], default: Ref | None, after: Node | None) -> None:
         """``default`` decides at the end of the tier; None passes on to ``after`` (None: nothing follows)."""
         self.rule_sets, self.default, self.next = tuple(rule_sets), default, after
         self._cache: dict[tuple[int, int], tuple[Row, ...]] = {}
+        self._by_steps: dict[tuple[int, ...], tuple[Row, ...]] = {}
         self.self_mask = after.self_mask if after else 0
         self.peer_mask = after.peer_mask if after else 0
         for rule_set in rule_sets:
@@ -91,16 +127,34 @@ class Node:
         return rows
 
     def _compose(self, own: int, peer: int) -> tuple[Row, ...]:
-        tail = self.next.rows(own, peer) if self.next else ()
-        end = tail if self.default is None else (Row(EVERYTHING, False, (self.default,)),)
-        steps = [step for rule_set in self.rule_sets for step in rule_set.steps(own, peer)]
-        return _prune(_backwards(steps, end, tail))
+        parts, needs_tail = self._parts(own, peer)
+        tail = self.next.rows(own, peer) if needs_tail and self.next else ()
+        key = (id(tail), *map(id, parts))
+        rows = self._by_steps.get(key)
+        if rows is None:
+            end = tail if self.default is None else (Row(EVERYTHING, False, (self.default,)),)
+            steps = [step for part in parts for step in part.steps]
+            rows = self._by_steps[key] = _prune(_backwards(steps, end, tail))
+        return rows
+
+    def _parts(self, own: int, peer: int) -> tuple[list[Steps], bool]:
+        """The steps of this tier up to the one that always decides, and whether what follows the tier matters."""
+        parts = []
+        needs_tail = False
+        for rule_set in self.rule_sets:
+            part = rule_set.steps(own, peer)
+            if part.steps:
+                parts.append(part)
+                needs_tail |= part.passes
+                if part.ends:
+                    return parts, needs_tail
+        return parts, needs_tail or self.default is None
 
 
 def _backwards(steps: Sequence[Step], end: tuple[Row, ...], tail: tuple[Row, ...]) -> list[Row]:
     """Compose from the last rule to the first; rows are gathered in reverse, so that each step only appends."""
     out = list(reversed(end))
-    for action, region, ref in reversed(steps):
+    for action, region, ref, rows in reversed(steps):
         if action == "pass" or action == "log":
             rest = tail if action == "pass" else tuple(reversed(out))
             if region == UNCONDITIONAL:
@@ -109,7 +163,7 @@ def _backwards(steps: Sequence[Step], end: tuple[Row, ...], tail: tuple[Row, ...
         else:
             if region == UNCONDITIONAL:
                 out.clear()
-            out.extend(Row(box, action == "allow", (ref,)) for box in reversed(region))
+            out.extend(rows)
         if len(out) > MAX_ROWS:
             raise TooManyRows
     out.reverse()

@@ -177,7 +177,7 @@ class Side:
             self.places.set(where, mask)
         affected = set(changed)
         for where in changed:
-            if not is_host(where):
+            if not is_host(where) and len(affected) < len(direct):
                 affected.update(self.places.inside(where))
         return affected
 

@@ -19,33 +19,25 @@ class Places:
     prefix through a sorted index that is built when a prefix first changes.
     """
 
-    __slots__ = ("_cache", "_hosts", "_nets", "direct")
+    __slots__ = ("_cache", "_index", "_nets", "direct")
 
     def __init__(self) -> None:
         self.direct: dict[int, int] = {}
         self._nets: dict[bool, dict[int, dict[int, int]]] = {False: {}, True: {}}
         self._cache: dict[bool, dict[int, int]] = {False: {}, True: {}}
-        self._hosts: dict[bool, SortedList[int]] | None = None
+        self._index: dict[bool, SortedList[int]] | None = None
 
     def set(self, where: int, mask: int) -> None:
         """Record the groups that name ``where`` itself; 0 forgets it."""
-        if is_host(where):
-            self._index_host(where, mask)
-        else:
+        if self._index is not None and (where in self.direct) != bool(mask):
+            index = self._index[is_v6(where)]
+            index.add(_in_order(where)) if mask else index.remove(_in_order(where))
+        if not is_host(where):
             self._set_net(where, mask)
         if mask:
             self.direct[where] = mask
         else:
             self.direct.pop(where, None)
-
-    def _index_host(self, where: int, mask: int) -> None:
-        if self._hosts is None or (where in self.direct) == bool(mask):
-            return
-        index = self._hosts[is_v6(where)]
-        if mask:
-            index.add(where)
-        else:
-            index.remove(where)
 
     def _set_net(self, where: int, mask: int) -> None:
         v6 = is_v6(where)
@@ -88,32 +80,19 @@ class Places:
     def inside(self, where: int) -> Iterator[int]:
         """The places with rows that lie strictly inside the prefix ``where``."""
         v6 = is_v6(where)
-        length = length_of(where)
+        width = 128 if v6 else 32
         low = value_of(where)
-        width = 128 if v6 else 32
-        base = V6_BIT if v6 else 0
-        high = low + (1 << (width - length)) - 1
-        yield from self._host_index(v6).irange(low | base, high | base)
-        for own, by_prefix in self._nets[v6].items():
-            if own > length:
-                yield from self._nets_inside(v6, own, by_prefix, low, length)
+        last = low + (1 << (width - length_of(where))) - 1
+        for key in self._sorted(v6).irange(_in_order(where), last << 8 | width, inclusive=(False, True)):
+            yield place(v6, key >> 8, key & 255)
 
-    @staticmethod
-    def _nets_inside(v6: bool, own: int, by_prefix: dict[int, int], low: int, length: int) -> Iterator[int]:
-        width = 128 if v6 else 32
-        wanted = low >> (width - length) if length else 0
-        for prefix in by_prefix:
-            if prefix >> (own - length) == wanted:
-                yield place(v6, prefix << (width - own), own)
-
-    def _host_index(self, v6: bool) -> SortedList[int]:
-        if self._hosts is None:
+    def _sorted(self, v6: bool) -> SortedList[int]:
+        if self._index is None:
             split: dict[bool, list[int]] = {False: [], True: []}
             for where in self.direct:
-                if is_host(where):
-                    split[is_v6(where)].append(where)
-            self._hosts = {family: SortedList(found) for family, found in split.items()}
-        return self._hosts[v6]
+                split[is_v6(where)].append(_in_order(where))
+            self._index = {family: SortedList(found) for family, found in split.items()}
+        return self._index[v6]
 
     def covering_row(self, where: int) -> int | None:
         """The row that longest-prefix match finds for ``where`` among the prefixes, itself included; None: no row."""
@@ -124,3 +103,8 @@ class Places:
             if prefix in self._nets[v6][length]:
                 return place(v6, prefix << (width - length), length)
         return None
+
+
+def _in_order(where: int) -> int:
+    """A key that sorts places of one family by network address, shorter prefixes first: what a prefix contains follows it."""
+    return value_of(where) << 8 | length_of(where)

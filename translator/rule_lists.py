@@ -102,10 +102,14 @@ class RuleLists:
         self._numbers = Numbers(f"{stage}.list", names)
         self._by_rows: dict[tuple[Row, ...], RuleList] = {}
         self._by_id: dict[int, RuleList] = {}
+        self._seen: dict[int, tuple[tuple[Row, ...], RuleList]] = {}
         self._idle: set[RuleList] = set()
 
     def get(self, rows: tuple[Row, ...], changes: list[Change]) -> RuleList:
         """The list with these rows, made if need be; it stays until `rest` finds it unused."""
+        seen = self._seen.get(id(rows))
+        if seen is not None:
+            return seen[1]
         found = self._by_rows.get(rows)
         if found is None:
             meaning = self._meaning(rows)
@@ -114,6 +118,7 @@ class RuleLists:
             self._by_id[found.id] = found
             self._idle.add(found)
             changes.extend(self._table_rows(found))
+        self._seen[id(rows)] = (rows, found)
         return found
 
     def use(self, found: RuleList) -> None:
@@ -132,6 +137,7 @@ class RuleLists:
         """Delete the lists nobody uses; numbers deleted by the rest before this one are free again."""
         self._numbers.settle()
         self.slots.settle()
+        self._seen.clear()
         for found in self._idle:
             self._delete(found, changes)
         self._idle.clear()

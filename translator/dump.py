@@ -1,0 +1,127 @@
+"""Rows as text with every allocated number replaced by a name of what it stands for (replay contract, ``--dump``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+Resolver = Callable[[int], str]
+
+_POLICY_STAGES = ("untracked", "pre_dnat", "forward_ingress", "egress", "ingress", "forward_egress")
+_OWN = {"egress": "src", "ingress": "dst", "untracked": "src", "pre_dnat": "src"}
+
+Fields = tuple[tuple[str, str], ...]
+"""(field name, kind of value), in the order of docs/design/house.md."""
+
+_LOCAL: Mapping[str, Fields] = {
+    "to_workload": (("endpoint", "endpoint"), ("next_hop", "next_hop")),
+    "to_workload_closed": (("endpoint", "endpoint"), ("reason", "int")),
+    "to_host": (("next_hop", "next_hop"), ("from_workload", "int")),
+}
+_ROUTE: Mapping[str, Fields] = {"to_uplink": (("next_hop", "next_hop"),), "blackhole": ()}
+_SOURCE: Mapping[str, Fields] = {"source_ok": ()}
+_RULE_KEY: Fields = (
+    ("list", "list"),
+    ("ip_version", "int"),
+    ("protocol", "int"),
+    ("l4_kind", "int"),
+    ("src_port", "int"),
+    ("dst_port", "int"),
+    ("icmp_type", "int"),
+    ("icmp_code", "int"),
+    ("priority", "int"),
+)
+
+_TABLES: dict[str, tuple[Fields, Mapping[str, Fields]]] = {
+    "port": (
+        (("ingress_port", "port"),),
+        {
+            "workload": (("endpoint", "endpoint"), ("flags", "int")),
+            "workload_closed": (("endpoint", "endpoint"), ("reason", "int")),
+            "host": (),
+            "uplink": (),
+        },
+    ),
+    "arp_answer": ((("target", "v4"),), {"arp_reply": (("mac", "mac"),)}),
+    "nd_answer": ((("target", "v6"),), {"nd_reply": (("mac", "mac"),)}),
+    "answer_port": ((("ingress_port", "port"),), {"send_back": (("port", "port"),)}),
+    "next_hop": (
+        (("next_hop", "next_hop"),),
+        {"send": (("port", "port"), ("src_mac", "mac"), ("dst_mac", "mac"))},
+    ),
+}
+for _v in ("v4", "v6"):
+    _TABLES[f"source_host_{_v}"] = (("endpoint", "endpoint"), ("address", _v)), _SOURCE
+    _TABLES[f"source_net_{_v}"] = (("endpoint", "endpoint"), ("prefix", _v)), _SOURCE
+    _TABLES[f"local_{_v}"] = (("address", _v),), _LOCAL
+    _TABLES[f"route_{_v}"] = (("prefix", _v),), _ROUTE
+    for _side in ("src", "dst"):
+        _identity: Mapping[str, Fields] = {"set_identity": (("identity", f"{_side}_identity"),)}
+        _TABLES[f"{_side}_identity_host_{_v}"] = (("address", _v),), _identity
+        _TABLES[f"{_side}_identity_net_{_v}"] = (("prefix", _v),), _identity
+
+
+def _stage_fields(stage: str, table: str) -> tuple[Fields, Mapping[str, Fields]]:
+    own = _OWN.get(stage, "src")
+    peer = "dst" if own == "src" else "src"
+    chain, variant, listed = (("chain", f"{stage}.chain"), ("variant", f"{stage}.variant"), ("list", f"{stage}.list"))
+    slot: Fields = (("slot", f"{stage}.slot"),)
+    if table == "binding":
+        return (("endpoint", "endpoint"),), {"bind": (chain, variant, listed)}
+    if table == "self_class":
+        return (chain, ("identity", f"{own}_identity")), {"set_variant": (variant, listed)}
+    if table == "peer_class":
+        return (variant, ("identity", f"{peer}_identity")), {"set_list": (listed,)}
+    return (("list", f"{stage}.list"), *_RULE_KEY[1:]), {"allow": slot, "deny": slot}
+
+
+for _stage in _POLICY_STAGES:
+    for _table in ("binding", "self_class", "peer_class", "rules"):
+        _TABLES[f"{_stage}.{_table}"] = _stage_fields(_stage, _table)
+
+
+def known_tables() -> frozenset[str]:
+    """Every table whose rows have a text."""
+    return frozenset(_TABLES)
+
+
+class Canonical:
+    """Writes rows as lines; ``resolvers`` turn an allocated number of a kind into its name."""
+
+    def __init__(self, resolvers: Mapping[str, Resolver]) -> None:
+        self._resolvers = resolvers
+
+    def line(self, table: str, key: tuple[Any, ...], value: tuple[Any, ...]) -> str:
+        """One row. Raises KeyError for a table or action that has no spelling here."""
+        key_fields, actions = _TABLES[table]
+        action, *params = value
+        shown = [self._field(*field, item) for field, item in zip(key_fields, key, strict=True)]
+        given = [self._field(*field, item) for field, item in zip(actions[action], params, strict=True)]
+        return f"{table} {' '.join(filter(None, shown))} -> {action}({', '.join(given)})"
+
+    def _field(self, name: str, kind: str, item: Any) -> str:
+        if isinstance(item, tuple):
+            return self._pair(name, kind, item)
+        return f"{name}={self._value(kind, item)}"
+
+    def _pair(self, name: str, kind: str, item: tuple[int, int]) -> str:
+        number, second = item
+        if kind in ("v4", "v6"):
+            return f"{name}={self._value(kind, number)}/{second}"
+        if not second:
+            return ""
+        if kind != "int":
+            return f"{name}={self._value(kind, number)}"
+        return f"{name}={number}&{second:#x}"
+
+    def _value(self, kind: str, number: int) -> str:
+        if kind == "int":
+            return str(number)
+        if kind == "v4":
+            return str(IPv4Address(number))
+        if kind == "v6":
+            return str(IPv6Address(number))
+        if kind == "mac":
+            return number.to_bytes(6, "big").hex(":")
+        return self._resolvers[kind](number)
