@@ -36,7 +36,7 @@ class Compiled:
 
 def describe(owner: OwnerKey) -> str:
     """The object's name for messages."""
-    kind, name = owner
+    name = owner[1]
     if isinstance(name, str):
         return f"Profile {name}"
     full = "/".join(part for part in (name.namespace, name.tier, name.name) if part)
@@ -118,7 +118,7 @@ class Catalog:
 
 
 def _source(owner: OwnerKey, store: PolicyStore) -> Policy | Profile | None:
-    kind, name = owner
+    name = owner[1]
     if isinstance(name, str):
         return store.profiles.get(name)
     return store.policies.get(name)
@@ -145,7 +145,7 @@ def _compile(use: Use, source: Policy | Profile | None, groups: Groups) -> Compi
     return Compiled(source, RuleSet(compiled), "", sets)
 
 
-class _namer:  # noqa: N801 - a function with its arguments bound
+class _namer:
     """Makes the reference of one rule, its action known late."""
 
     __slots__ = ("_index", "_rule", "_source", "_use")

@@ -97,8 +97,8 @@ class ChainTables:
         contents = self._own_contents(chain)
         lists = {own: self._lists(chain.head, own, changes) for own in {0, *contents.values()}}
         fresh = bool(chain.head.self_mask)
-        for own in lists:
-            self._write_variant(chain, own, *lists[own], fresh, changes)
+        for own, (default, others) in lists.items():
+            self._write_variant(chain, own, default, others, fresh, changes)
         self._write_self_rows(chain, contents, changes)
         for own in chain.variants.keys() - lists.keys():
             self._drop_variant(chain.variants.pop(own), changes)

@@ -142,6 +142,7 @@ class Side:
 
     def rest(self) -> Commit:
         """Merge identities of equal content, the smaller relabelled: for quiet moments."""
+        self._settle()
         for same in [group for group in self._by_content.values() if len(group) > 1]:
             keep, *others = sorted(same, key=lambda c: (-len(c.places), c.id))
             for other in others:
@@ -176,9 +177,10 @@ class Side:
         for where, mask in changed.items():
             self.places.set(where, mask)
         affected = set(changed)
-        for where in changed:
-            if not is_host(where) and len(affected) < len(direct):
-                affected.update(self.places.inside(where))
+        if sum(map(bool, changed.values())) < len(direct):  # else there is no row but those that changed
+            for where in changed:
+                if not is_host(where):
+                    affected.update(self.places.inside(where))
         return affected
 
     def _contents(self, affected: set[int]) -> Iterable[tuple[int, int]]:
@@ -196,7 +198,7 @@ class Side:
             return
         unchanged = len(label.places) - sum(map(len, parts.values()))
         content, largest = max(parts.items(), key=lambda item: (len(item[1]), -item[0]))
-        twin = max(map(lambda c: len(c.places), self._by_content.get(content, ())), default=0)
+        twin = max((len(c.places) for c in self._by_content.get(content, ())), default=0)
         if len(largest) > unchanged and len(largest) > twin:
             del parts[content]
             moved = {where for places in parts.values() for where in places}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from sortedcontainers import SortedList
 
-from .addresses import V6_BIT, is_host, is_v6, length_of, place, value_of
+from .addresses import is_host, is_v6, length_of, place, value_of
 
 _CACHE_SHIFT = {False: 8, True: 64}
 """Hosts of one /24 (IPv4) or /64 (IPv6) share what covers them, but for longer prefixes."""

@@ -6,7 +6,8 @@ chains as they are, then chains are edited. So that an address is never judged b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 from felix_proto.types import PolicyID, TierInfo, WorkloadEndpoint, WorkloadEndpointID
@@ -43,11 +44,11 @@ class Dirty(Protocol):
     @property
     def ip_sets(self) -> Mapping[str, Delta]: ...
     @property
-    def policies(self) -> Set[PolicyID]: ...
+    def policies(self) -> AbstractSet[PolicyID]: ...
     @property
-    def profiles(self) -> Set[str]: ...
+    def profiles(self) -> AbstractSet[str]: ...
     @property
-    def endpoints(self) -> Set[WorkloadEndpointID]: ...
+    def endpoints(self) -> AbstractSet[WorkloadEndpointID]: ...
 
 
 class Stage:
