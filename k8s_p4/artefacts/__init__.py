@@ -1,0 +1,39 @@
+"""What the compiler made of k8s.p4, committed: `.spec` assembly, P4Info (text and wire form), context JSON, and a manifest.
+
+`python -m k8s_p4.compile` makes them anew. `manifest.json` holds the SHA-256 of every source and of every artefact, the compiler's
+version, and under `metadata` the name that each metadata field of interest has in the `.spec`.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any, Final
+
+from k8s_p4.p4rt import p4i
+from k8s_p4.target.config import pack_device_config
+
+MAIN: Final = "main_pna"
+SPEC, P4INFO_TEXT, P4INFO_WIRE, CONTEXT = (f"{MAIN}.{suffix}" for suffix in ("spec", "p4info.txtpb", "p4info.pb", "context.json"))
+MANIFEST: Final = "manifest.json"
+
+
+def read(name: str) -> bytes:
+    """The bytes of an artefact. Raises FileNotFoundError if the package was built without it."""
+    return (resources.files(__name__) / name).read_bytes()
+
+
+def manifest() -> dict[str, Any]:
+    """The manifest: `compiler`, `sources` and `artefacts` (name to SHA-256), `metadata` (field to name in the `.spec`)."""
+    content: dict[str, Any] = json.loads(read(MANIFEST))
+    return content
+
+
+def p4info() -> Any:
+    """The P4Info (p4.config.v1.P4Info), parsed from its wire form: the text takes a hundred times as long."""
+    return p4i.P4Info.FromString(read(P4INFO_WIRE))
+
+
+def device_config() -> bytes:
+    """The p4_device_config of the embedded target."""
+    return pack_device_config(read(SPEC), read(CONTEXT))

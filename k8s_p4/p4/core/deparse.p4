@@ -1,0 +1,36 @@
+// deparse: the headers in the order of the wire; invalid ones are left out.
+
+#ifndef CORE_DEPARSE_P4
+#define CORE_DEPARSE_P4
+
+#include "headers.p4"
+
+control PacketDeparser(packet_out packet, in headers_t hdr) {
+    apply {
+        packet.emit(hdr.ethernet);
+        packet.emit(hdr.arp);
+        packet.emit(hdr.ipv4);
+        packet.emit(hdr.option10);
+        packet.emit(hdr.option9);
+        packet.emit(hdr.option8);
+        packet.emit(hdr.option7);
+        packet.emit(hdr.option6);
+        packet.emit(hdr.option5);
+        packet.emit(hdr.option4);
+        packet.emit(hdr.option3);
+        packet.emit(hdr.option2);
+        packet.emit(hdr.option1);
+        packet.emit(hdr.ipv6);
+        packet.emit(hdr.extension1);
+        packet.emit(hdr.extension2);
+        packet.emit(hdr.extension3);
+        packet.emit(hdr.fragment);
+        packet.emit(hdr.extension4);
+        packet.emit(hdr.extension5);
+        packet.emit(hdr.ports);
+        packet.emit(hdr.icmp);
+        packet.emit(hdr.neighbour);
+    }
+}
+
+#endif

@@ -1,0 +1,36 @@
+// P4Info ids. The first byte is the kind that P4Runtime gives (0x01 action, 0x02 table,
+// 0x12 counter), the second the stage, the last the object in that stage. An id that is no
+// longer used stays reserved: write it down here.
+//
+// stage  file                stage  file
+// 01     ports.p4            10     policy.p4 as egress
+// 02     neighbour.p4        11     policy.p4 as ingress
+// 03     source_guard.p4     12-15  reserved: untracked, pre_dnat,
+// 04     routing.p4                 forward_egress, forward_ingress
+// 05     identity.p4 (src)   20     pipeline.p4
+// 06     identity.p4 (dst)   21-2f  reserved: flow, nat, tunnel
+// 07     forward.p4
+// Next free stage: 08. Hidden tables (no row, no P4Info entry) have no id.
+
+#ifndef CORE_IDS_P4
+#define CORE_IDS_P4
+
+#define PASTE_ID(kind, stage, number) 0x##kind##stage##00##number
+#define MAKE_ID(kind, stage, number) PASTE_ID(kind, stage, number)
+
+#define ACTION_ID(stage, number) MAKE_ID(01, stage, number)
+#define TABLE_ID(stage, number) MAKE_ID(02, stage, number)
+#define COUNTER_ID(stage, number) MAKE_ID(12, stage, number)
+
+#define STAGE_PORTS 01
+#define STAGE_NEIGHBOUR 02
+#define STAGE_SOURCE_GUARD 03
+#define STAGE_ROUTING 04
+#define STAGE_SRC_IDENTITY 05
+#define STAGE_DST_IDENTITY 06
+#define STAGE_FORWARD 07
+#define STAGE_EGRESS 10
+#define STAGE_INGRESS 11
+#define STAGE_PIPELINE 20
+
+#endif

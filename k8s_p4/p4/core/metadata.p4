@@ -1,0 +1,84 @@
+// What the stages tell each other. SWX never clears metadata between packets, so every field is
+// written before it is read: facts of the parser in its start state, all others by the
+// keyless table `init` (an action, because the compiler takes a constant assigned elsewhere for the
+// value that a table's action later changes).
+
+#ifndef CORE_METADATA_P4
+#define CORE_METADATA_P4
+
+#include "reasons.p4"
+
+// metadata.state
+const bit<8> STATE_ON = 0;       // undecided or accepted so far: go on
+const bit<8> STATE_DROP = 1;     // dropped; reason says why
+const bit<8> STATE_ANSWERED = 2; // the packet became an answer and goes back by its own port
+
+// metadata.from and metadata.to
+const bit<8> KIND_NONE = 0;
+const bit<8> KIND_WORKLOAD = 1;
+const bit<8> KIND_HOST = 2;
+const bit<8> KIND_UPLINK = 3;
+
+// metadata.l4_kind: which of the L4 fields the packet has
+const bit<8> L4_NONE = 0;     // no ports by nature, or an ICMP header that was cut short
+const bit<8> L4_PORTS = 1;
+const bit<8> L4_ICMP = 2;     // ICMP over IPv4, ICMPv6 over IPv6
+const bit<8> L4_FRAGMENT = 3; // a fragment after the first: the L4 header is not here
+
+// port.workload flags
+const bit<8> FLAG_VXLAN_ALLOWED = 1;
+const bit<8> FLAG_IPIP_ALLOWED = 2;
+
+struct metadata_t {
+    // Read by whoever injects a packet.
+    bit<8>  reason;
+    bit<32> egress_slot;
+    bit<32> ingress_slot;
+
+    bit<8>  state;
+    bit<32> ingress_port;
+
+    // Facts of the parser.
+    bit<8>  parsed;             // 1: the end of a known parse path was reached
+    bit<16> l4_minimum;         // bytes the L4 header needs
+    bit<16> extension_length;   // bytes of IPv6 extension headers
+    bit<64> sum;                // IPv4: of the header; neighbour solicitation: see parse.p4
+    bit<64> src_high;           // IPv6 source in halves
+    bit<64> src_low;
+    bit<32> dst_first;          // first word of the IPv6 destination
+    bit<64> dst_sum;            // sum of the words of the IPv6 destination
+
+    // ports
+    bit<8>  from;
+    bit<8>  flags;
+    // routing
+    bit<8>  to;
+    bit<32> dst_endpoint;
+    bit<32> next_hop;
+    bit<8>  from_workload;      // to_host: what DefaultEndpointToHostAction says, 1 accept
+    // identity
+    bit<32> src_identity;
+    bit<32> dst_identity;
+    // policy: of the stage that runs
+    bit<32> chain;
+    bit<32> variant;
+
+    // The key of the rule tables, in order and side by side: the DPDK pipeline compares the whole
+    // span of bytes between the first and the last field of a key. All but the list come from
+    // the parser.
+    bit<32> rule_list;
+    bit<8>  ip_version;         // 4, 6; 0 for ARP
+    bit<8>  protocol;           // upper-layer protocol
+    bit<8>  l4_kind;
+    bit<16> src_port;
+    bit<16> dst_port;
+    bit<8>  icmp_type;
+    bit<8>  icmp_code;
+
+    // The keys of the source guard, side by side for the same reason.
+    bit<32>  src_v4;            // by the parser, if IPv4
+    bit<32>  src_endpoint;      // by ports
+    bit<128> src_v6;            // by the parser, if IPv6
+}
+
+#endif

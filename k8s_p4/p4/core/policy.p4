@@ -1,0 +1,128 @@
+// policy: the verdict of one direction of one endpoint. A template: pipeline.p4 includes it once
+// for each policy stage, with
+//   POLICY_CONTROL   name of the control        POLICY_STAGE   stage number (ids.p4)
+//   POLICY_SLOT      metadata field that takes the slot that decided
+// because a control instantiated twice would give the ids of its tables twice.
+//
+//   binding    (exact endpoint)                  the chain that governs it, with the default
+//                                                variant and the default rule list
+//   self_class (exact chain, own identity)       another variant; a miss keeps the default
+//   peer_class (exact variant, peer identity)    another list; a miss keeps the default
+//   rules      (ternary list and L4 fields)      allow or deny, with the slot that names the rule
+//
+// Everything about addresses, tiers and order of policies was resolved when the rows were made.
+// No binding: drop, reason unbound. No rule: drop, reason policy with slot 0.
+
+control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
+                       in bit<32> self_identity, in bit<32> peer_identity) {
+    @id(COUNTER_ID(POLICY_STAGE, 01))
+    COUNTER(hits, SIZE_SLOTS);
+
+    @id(ACTION_ID(POLICY_STAGE, 01))
+    action bind(bit<32> chain, bit<32> variant, @name("list") bit<32> rule_list) {
+        meta.chain = chain;
+        meta.variant = variant;
+        meta.rule_list = rule_list;
+    }
+
+    @id(ACTION_ID(POLICY_STAGE, 02))
+    action set_variant(bit<32> variant, @name("list") bit<32> rule_list) {
+        meta.variant = variant;
+        meta.rule_list = rule_list;
+    }
+
+    @id(ACTION_ID(POLICY_STAGE, 03))
+    action set_list(@name("list") bit<32> rule_list) {
+        meta.rule_list = rule_list;
+    }
+
+    @id(ACTION_ID(POLICY_STAGE, 04))
+    action allow(bit<32> slot) {
+        meta.POLICY_SLOT = slot;
+        meta.reason = REASON_POLICY_ALLOW;
+        COUNT(hits, slot)
+    }
+
+    @id(ACTION_ID(POLICY_STAGE, 05))
+    action deny(bit<32> slot) {
+        meta.POLICY_SLOT = slot;
+        meta.state = STATE_DROP;
+        meta.reason = REASON_POLICY;
+        COUNT(hits, slot)
+    }
+
+    @id(ACTION_ID(POLICY_STAGE, 06))
+    action unbound() {
+        meta.state = STATE_DROP;
+        meta.reason = REASON_UNBOUND;
+    }
+
+    @id(ACTION_ID(POLICY_STAGE, 07))
+    action keep() {
+    }
+
+    @id(ACTION_ID(POLICY_STAGE, 08))
+    action no_rule() {
+        meta.state = STATE_DROP;
+        meta.reason = REASON_POLICY;
+    }
+
+    @id(TABLE_ID(POLICY_STAGE, 01))
+    table binding {
+        key = { endpoint: exact @name("endpoint"); }
+        actions = { bind; @defaultonly unbound; }
+        const default_action = unbound();
+        size = SIZE_BINDING;
+    }
+
+    @id(TABLE_ID(POLICY_STAGE, 02))
+    table self_class {
+        key = {
+            meta.chain: exact @name("chain");
+            self_identity: exact @name("identity");
+        }
+        actions = { set_variant; @defaultonly keep; }
+        const default_action = keep();
+        size = SIZE_SELF_CLASS;
+    }
+
+    @id(TABLE_ID(POLICY_STAGE, 03))
+    table peer_class {
+        key = {
+            meta.variant: exact @name("variant");
+            peer_identity: exact @name("identity");
+        }
+        actions = { set_list; @defaultonly keep; }
+        const default_action = keep();
+        size = SIZE_PEER_CLASS;
+    }
+
+    @id(TABLE_ID(POLICY_STAGE, 04))
+    table rules {
+        key = {
+            meta.rule_list: ternary @name("list");
+            meta.ip_version: ternary @name("ip_version");
+            meta.protocol: ternary @name("protocol");
+            meta.l4_kind: ternary @name("l4_kind");
+            meta.src_port: ternary @name("src_port");
+            meta.dst_port: ternary @name("dst_port");
+            meta.icmp_type: ternary @name("icmp_type");
+            meta.icmp_code: ternary @name("icmp_code");
+        }
+        actions = { allow; deny; @defaultonly no_rule; }
+        const default_action = no_rule();
+        size = SIZE_RULES;
+    }
+
+    apply {
+        if (binding.apply().hit) {
+            self_class.apply();
+            peer_class.apply();
+            rules.apply();
+        }
+    }
+}
+
+#undef POLICY_CONTROL
+#undef POLICY_STAGE
+#undef POLICY_SLOT

@@ -1,0 +1,62 @@
+// ports: what stands behind the port by which the packet came.
+//
+//   port (exact ingress port)   one row per workload endpoint interface, host port and uplink
+//       workload          an active endpoint; flags: what it may encapsulate
+//       workload_closed   an endpoint that is down or Degraded: nothing comes out of it
+//       host, uplink      the node itself, the network
+//   A miss is a port nobody told us about: drop, reason unknown_port.
+
+#ifndef CORE_PORTS_P4
+#define CORE_PORTS_P4
+
+#include "ids.p4"
+#include "sizes.p4"
+#include "metadata.p4"
+
+control Ports(inout metadata_t meta) {
+    // Filled from WorkloadEndpoint (interface name, state) and the port inventory.
+    @id(ACTION_ID(STAGE_PORTS, 01))
+    action workload(bit<32> endpoint, bit<8> flags) {
+        meta.from = KIND_WORKLOAD;
+        meta.src_endpoint = endpoint;
+        meta.flags = flags;
+    }
+
+    @id(ACTION_ID(STAGE_PORTS, 02))
+    action workload_closed(bit<32> endpoint, bit<8> reason) {
+        meta.from = KIND_WORKLOAD;
+        meta.src_endpoint = endpoint;
+        meta.state = STATE_DROP;
+        meta.reason = reason;
+    }
+
+    @id(ACTION_ID(STAGE_PORTS, 03))
+    action host() {
+        meta.from = KIND_HOST;
+    }
+
+    @id(ACTION_ID(STAGE_PORTS, 04))
+    action uplink() {
+        meta.from = KIND_UPLINK;
+    }
+
+    @id(ACTION_ID(STAGE_PORTS, 05))
+    action unknown_port() {
+        meta.state = STATE_DROP;
+        meta.reason = REASON_UNKNOWN_PORT;
+    }
+
+    @id(TABLE_ID(STAGE_PORTS, 01))
+    table port {
+        key = { meta.ingress_port: exact @name("ingress_port"); }
+        actions = { workload; workload_closed; host; uplink; @defaultonly unknown_port; }
+        const default_action = unknown_port();
+        size = SIZE_PORT;
+    }
+
+    apply {
+        port.apply();
+    }
+}
+
+#endif

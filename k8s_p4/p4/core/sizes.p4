@@ -1,0 +1,41 @@
+// How many entries each table takes: guarantees, each with what it is sized for.
+// Felix's own scale statements: sets of up to 1,048,576 members, about 100 endpoints a node
+// (with room to 250), 262,144 routes, 1,000 interfaces. Exact tables enforce their size on DPDK
+// (a full table refuses the entry); LPM and ternary tables take it as a hint there.
+
+#ifndef CORE_SIZES_P4
+#define CORE_SIZES_P4
+
+// Interfaces of a node: 1,000 in Felix's interface table, and the next power of two.
+#define SIZE_PORT 1024
+// Gateway addresses that the switch answers for: one per family today, room for BGP peers.
+#define SIZE_NEIGHBOUR 64
+// Addresses of local endpoints: 1,000 interfaces with a handful of addresses and floating ones.
+#define SIZE_SOURCE_HOST 16384
+// Wider nets of etcd endpoints, and prefixes that may be spoofed.
+#define SIZE_SOURCE_NET 4096
+// Local addresses: those of the endpoints and of the node itself.
+#define SIZE_LOCAL 16384
+// Felix's route map: 262,144.
+#define SIZE_ROUTE 262144
+// One per local endpoint, host, uplink, remote node.
+#define SIZE_NEXT_HOP 16384
+// Addresses in any IP set, per family and side: 300,000 guaranteed (the largest recording has
+// 197,386 members); 524,288 as the next power of two.
+#define SIZE_IDENTITY_HOST 524288
+// Prefixes in sets and in rules.
+#define SIZE_IDENTITY_NET 65536
+// Endpoints of a node.
+#define SIZE_BINDING 4096
+// (chain, own identity): few, but where every address is an own one each identity may have a row.
+#define SIZE_SELF_CLASS 65536
+// (variant, peer identity) that differ from the default list.
+#define SIZE_PEER_CLASS 262144
+// Rule rows of all lists of one direction: 153,800 on the largest recording.
+#define SIZE_RULES 262144
+// One counter per slot. Slots are numbered densely from 1 and given back.
+#define SIZE_SLOTS 262144
+// One counter per reason.
+#define SIZE_REASONS 64
+
+#endif

@@ -1,0 +1,524 @@
+"""Rows as typed, frozen values: a class for each table, with both directions, and one for each action.
+
+Generated from the P4Info by `python -m k8s_p4.compile`; do not edit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from k8s_p4.typed import ActionValue, Prefix, TableRow, Ternary
+
+
+@dataclass(frozen=True, slots=True)
+class Workload(ActionValue):
+    """Action `workload(endpoint/32, flags/8)`."""
+
+    NAME: ClassVar[str] = "workload"
+    endpoint: int
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadClosed(ActionValue):
+    """Action `workload_closed(endpoint/32, reason/8)`."""
+
+    NAME: ClassVar[str] = "workload_closed"
+    endpoint: int
+    reason: int
+
+
+@dataclass(frozen=True, slots=True)
+class Host(ActionValue):
+    """Action `host()`."""
+
+    NAME: ClassVar[str] = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink(ActionValue):
+    """Action `uplink()`."""
+
+    NAME: ClassVar[str] = "uplink"
+
+
+@dataclass(frozen=True, slots=True)
+class ArpReply(ActionValue):
+    """Action `arp_reply(mac/48)`."""
+
+    NAME: ClassVar[str] = "arp_reply"
+    mac: int
+
+
+@dataclass(frozen=True, slots=True)
+class NdReply(ActionValue):
+    """Action `nd_reply(mac/48)`."""
+
+    NAME: ClassVar[str] = "nd_reply"
+    mac: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendBack(ActionValue):
+    """Action `send_back(port/32)`."""
+
+    NAME: ClassVar[str] = "send_back"
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOk(ActionValue):
+    """Action `source_ok()`."""
+
+    NAME: ClassVar[str] = "source_ok"
+
+
+@dataclass(frozen=True, slots=True)
+class ToWorkload(ActionValue):
+    """Action `to_workload(endpoint/32, next_hop/32)`."""
+
+    NAME: ClassVar[str] = "to_workload"
+    endpoint: int
+    next_hop: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToWorkloadClosed(ActionValue):
+    """Action `to_workload_closed(endpoint/32, reason/8)`."""
+
+    NAME: ClassVar[str] = "to_workload_closed"
+    endpoint: int
+    reason: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToHost(ActionValue):
+    """Action `to_host(next_hop/32, from_workload/8)`."""
+
+    NAME: ClassVar[str] = "to_host"
+    next_hop: int
+    from_workload: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToUplink(ActionValue):
+    """Action `to_uplink(next_hop/32)`."""
+
+    NAME: ClassVar[str] = "to_uplink"
+    next_hop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Blackhole(ActionValue):
+    """Action `blackhole()`."""
+
+    NAME: ClassVar[str] = "blackhole"
+
+
+@dataclass(frozen=True, slots=True)
+class SetIdentity(ActionValue):
+    """Action `set_identity(identity/32)`."""
+
+    NAME: ClassVar[str] = "set_identity"
+    identity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bind(ActionValue):
+    """Action `bind(chain/32, variant/32, list/32)`."""
+
+    NAME: ClassVar[str] = "bind"
+    chain: int
+    variant: int
+    list: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetVariant(ActionValue):
+    """Action `set_variant(variant/32, list/32)`."""
+
+    NAME: ClassVar[str] = "set_variant"
+    variant: int
+    list: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetList(ActionValue):
+    """Action `set_list(list/32)`."""
+
+    NAME: ClassVar[str] = "set_list"
+    list: int
+
+
+@dataclass(frozen=True, slots=True)
+class Allow(ActionValue):
+    """Action `allow(slot/32)`."""
+
+    NAME: ClassVar[str] = "allow"
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deny(ActionValue):
+    """Action `deny(slot/32)`."""
+
+    NAME: ClassVar[str] = "deny"
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Send(ActionValue):
+    """Action `send(port/32, src_mac/48, dst_mac/48)`."""
+
+    NAME: ClassVar[str] = "send"
+    port: int
+    src_mac: int
+    dst_mac: int
+
+
+@dataclass(frozen=True, slots=True)
+class Port(TableRow):
+    """Row of `port`: ingress_port/32 exact."""
+
+    TABLE: ClassVar[str] = "port"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Workload, WorkloadClosed, Host, Uplink)
+    ingress_port: int
+    action: Workload | WorkloadClosed | Host | Uplink
+
+
+@dataclass(frozen=True, slots=True)
+class ArpAnswer(TableRow):
+    """Row of `arp_answer`: target/32 exact."""
+
+    TABLE: ClassVar[str] = "arp_answer"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ArpReply,)
+    target: int
+    action: ArpReply
+
+
+@dataclass(frozen=True, slots=True)
+class NdAnswer(TableRow):
+    """Row of `nd_answer`: target/128 exact."""
+
+    TABLE: ClassVar[str] = "nd_answer"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (NdReply,)
+    target: int
+    action: NdReply
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPort(TableRow):
+    """Row of `answer_port`: ingress_port/32 exact."""
+
+    TABLE: ClassVar[str] = "answer_port"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SendBack,)
+    ingress_port: int
+    action: SendBack
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHostV4(TableRow):
+    """Row of `source_host_v4`: endpoint/32 exact, address/32 exact."""
+
+    TABLE: ClassVar[str] = "source_host_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SourceOk,)
+    endpoint: int
+    address: int
+    action: SourceOk
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNetV4(TableRow):
+    """Row of `source_net_v4`: endpoint/32 exact, prefix/32 lpm."""
+
+    TABLE: ClassVar[str] = "source_net_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SourceOk,)
+    endpoint: int
+    prefix: Prefix
+    action: SourceOk
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHostV6(TableRow):
+    """Row of `source_host_v6`: endpoint/32 exact, address/128 exact."""
+
+    TABLE: ClassVar[str] = "source_host_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SourceOk,)
+    endpoint: int
+    address: int
+    action: SourceOk
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNetV6(TableRow):
+    """Row of `source_net_v6`: endpoint/32 exact, prefix/128 lpm."""
+
+    TABLE: ClassVar[str] = "source_net_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SourceOk,)
+    endpoint: int
+    prefix: Prefix
+    action: SourceOk
+
+
+@dataclass(frozen=True, slots=True)
+class LocalV4(TableRow):
+    """Row of `local_v4`: address/32 exact."""
+
+    TABLE: ClassVar[str] = "local_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToWorkload, ToWorkloadClosed, ToHost)
+    address: int
+    action: ToWorkload | ToWorkloadClosed | ToHost
+
+
+@dataclass(frozen=True, slots=True)
+class RouteV4(TableRow):
+    """Row of `route_v4`: prefix/32 lpm."""
+
+    TABLE: ClassVar[str] = "route_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToUplink, Blackhole)
+    prefix: Prefix
+    action: ToUplink | Blackhole
+
+
+@dataclass(frozen=True, slots=True)
+class LocalV6(TableRow):
+    """Row of `local_v6`: address/128 exact."""
+
+    TABLE: ClassVar[str] = "local_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToWorkload, ToWorkloadClosed, ToHost)
+    address: int
+    action: ToWorkload | ToWorkloadClosed | ToHost
+
+
+@dataclass(frozen=True, slots=True)
+class RouteV6(TableRow):
+    """Row of `route_v6`: prefix/128 lpm."""
+
+    TABLE: ClassVar[str] = "route_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToUplink, Blackhole)
+    prefix: Prefix
+    action: ToUplink | Blackhole
+
+
+@dataclass(frozen=True, slots=True)
+class SrcIdentityHostV4(TableRow):
+    """Row of `src_identity_host_v4`: address/32 exact."""
+
+    TABLE: ClassVar[str] = "src_identity_host_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetIdentity,)
+    address: int
+    action: SetIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class SrcIdentityNetV4(TableRow):
+    """Row of `src_identity_net_v4`: prefix/32 lpm."""
+
+    TABLE: ClassVar[str] = "src_identity_net_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetIdentity,)
+    prefix: Prefix
+    action: SetIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class SrcIdentityHostV6(TableRow):
+    """Row of `src_identity_host_v6`: address/128 exact."""
+
+    TABLE: ClassVar[str] = "src_identity_host_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetIdentity,)
+    address: int
+    action: SetIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class SrcIdentityNetV6(TableRow):
+    """Row of `src_identity_net_v6`: prefix/128 lpm."""
+
+    TABLE: ClassVar[str] = "src_identity_net_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetIdentity,)
+    prefix: Prefix
+    action: SetIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class DstIdentityHostV4(TableRow):
+    """Row of `dst_identity_host_v4`: address/32 exact."""
+
+    TABLE: ClassVar[str] = "dst_identity_host_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetIdentity,)
+    address: int
+    action: SetIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class DstIdentityNetV4(TableRow):
+    """Row of `dst_identity_net_v4`: prefix/32 lpm."""
+
+    TABLE: ClassVar[str] = "dst_identity_net_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetIdentity,)
+    prefix: Prefix
+    action: SetIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class DstIdentityHostV6(TableRow):
+    """Row of `dst_identity_host_v6`: address/128 exact."""
+
+    TABLE: ClassVar[str] = "dst_identity_host_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetIdentity,)
+    address: int
+    action: SetIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class DstIdentityNetV6(TableRow):
+    """Row of `dst_identity_net_v6`: prefix/128 lpm."""
+
+    TABLE: ClassVar[str] = "dst_identity_net_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetIdentity,)
+    prefix: Prefix
+    action: SetIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class EgressBinding(TableRow):
+    """Row of `egress.binding`: endpoint/32 exact."""
+
+    TABLE: ClassVar[str] = "egress.binding"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind,)
+    endpoint: int
+    action: Bind
+
+
+@dataclass(frozen=True, slots=True)
+class EgressSelfClass(TableRow):
+    """Row of `egress.self_class`: chain/32 exact, identity/32 exact."""
+
+    TABLE: ClassVar[str] = "egress.self_class"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetVariant,)
+    chain: int
+    identity: int
+    action: SetVariant
+
+
+@dataclass(frozen=True, slots=True)
+class EgressPeerClass(TableRow):
+    """Row of `egress.peer_class`: variant/32 exact, identity/32 exact."""
+
+    TABLE: ClassVar[str] = "egress.peer_class"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetList,)
+    variant: int
+    identity: int
+    action: SetList
+
+
+@dataclass(frozen=True, slots=True)
+class EgressRules(TableRow):
+    """Row of `egress.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
+
+    TABLE: ClassVar[str] = "egress.rules"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny)
+    list: Ternary
+    ip_version: Ternary
+    protocol: Ternary
+    l4_kind: Ternary
+    src_port: Ternary
+    dst_port: Ternary
+    icmp_type: Ternary
+    icmp_code: Ternary
+    priority: int
+    action: Allow | Deny
+
+
+@dataclass(frozen=True, slots=True)
+class IngressBinding(TableRow):
+    """Row of `ingress.binding`: endpoint/32 exact."""
+
+    TABLE: ClassVar[str] = "ingress.binding"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind,)
+    endpoint: int
+    action: Bind
+
+
+@dataclass(frozen=True, slots=True)
+class IngressSelfClass(TableRow):
+    """Row of `ingress.self_class`: chain/32 exact, identity/32 exact."""
+
+    TABLE: ClassVar[str] = "ingress.self_class"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetVariant,)
+    chain: int
+    identity: int
+    action: SetVariant
+
+
+@dataclass(frozen=True, slots=True)
+class IngressPeerClass(TableRow):
+    """Row of `ingress.peer_class`: variant/32 exact, identity/32 exact."""
+
+    TABLE: ClassVar[str] = "ingress.peer_class"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetList,)
+    variant: int
+    identity: int
+    action: SetList
+
+
+@dataclass(frozen=True, slots=True)
+class IngressRules(TableRow):
+    """Row of `ingress.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
+
+    TABLE: ClassVar[str] = "ingress.rules"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny)
+    list: Ternary
+    ip_version: Ternary
+    protocol: Ternary
+    l4_kind: Ternary
+    src_port: Ternary
+    dst_port: Ternary
+    icmp_type: Ternary
+    icmp_code: Ternary
+    priority: int
+    action: Allow | Deny
+
+
+@dataclass(frozen=True, slots=True)
+class NextHop(TableRow):
+    """Row of `next_hop`: next_hop/32 exact."""
+
+    TABLE: ClassVar[str] = "next_hop"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Send,)
+    next_hop: int
+    action: Send
+
+
+ROWS: dict[str, type[TableRow]] = {
+    "port": Port,
+    "arp_answer": ArpAnswer,
+    "nd_answer": NdAnswer,
+    "answer_port": AnswerPort,
+    "source_host_v4": SourceHostV4,
+    "source_net_v4": SourceNetV4,
+    "source_host_v6": SourceHostV6,
+    "source_net_v6": SourceNetV6,
+    "local_v4": LocalV4,
+    "route_v4": RouteV4,
+    "local_v6": LocalV6,
+    "route_v6": RouteV6,
+    "src_identity_host_v4": SrcIdentityHostV4,
+    "src_identity_net_v4": SrcIdentityNetV4,
+    "src_identity_host_v6": SrcIdentityHostV6,
+    "src_identity_net_v6": SrcIdentityNetV6,
+    "dst_identity_host_v4": DstIdentityHostV4,
+    "dst_identity_net_v4": DstIdentityNetV4,
+    "dst_identity_host_v6": DstIdentityHostV6,
+    "dst_identity_net_v6": DstIdentityNetV6,
+    "egress.binding": EgressBinding,
+    "egress.self_class": EgressSelfClass,
+    "egress.peer_class": EgressPeerClass,
+    "egress.rules": EgressRules,
+    "ingress.binding": IngressBinding,
+    "ingress.self_class": IngressSelfClass,
+    "ingress.peer_class": IngressPeerClass,
+    "ingress.rules": IngressRules,
+    "next_hop": NextHop,
+}

@@ -1,0 +1,341 @@
+"""Tables and counters of the pipeline as plain data.
+
+Generated from the P4Info by `python -m k8s_p4.compile`; do not edit.
+"""
+
+from __future__ import annotations
+
+from k8s_p4.fields import Action, Field, TableSchema
+
+TABLES: dict[str, TableSchema] = {
+    "port": TableSchema(
+        0x02010001,
+        1024,
+        (
+            Field("ingress_port", 1, 32, "exact"),
+        ),
+        (
+            Action("workload", 0x01010001, (Field("endpoint", 1, 32, "param"), Field("flags", 2, 8, "param"))),
+            Action("workload_closed", 0x01010002, (Field("endpoint", 1, 32, "param"), Field("reason", 2, 8, "param"))),
+            Action("host", 0x01010003, ()),
+            Action("uplink", 0x01010004, ()),
+        ),
+    ),
+    "arp_answer": TableSchema(
+        0x02020001,
+        64,
+        (
+            Field("target", 1, 32, "exact"),
+        ),
+        (
+            Action("arp_reply", 0x01020001, (Field("mac", 1, 48, "param"),)),
+        ),
+    ),
+    "nd_answer": TableSchema(
+        0x02020002,
+        64,
+        (
+            Field("target", 1, 128, "exact"),
+        ),
+        (
+            Action("nd_reply", 0x01020002, (Field("mac", 1, 48, "param"),)),
+        ),
+    ),
+    "answer_port": TableSchema(
+        0x02020003,
+        1024,
+        (
+            Field("ingress_port", 1, 32, "exact"),
+        ),
+        (
+            Action("send_back", 0x01020005, (Field("port", 1, 32, "param"),)),
+        ),
+    ),
+    "source_host_v4": TableSchema(
+        0x02030001,
+        16384,
+        (
+            Field("endpoint", 1, 32, "exact"),
+            Field("address", 2, 32, "exact"),
+        ),
+        (
+            Action("source_ok", 0x01030001, ()),
+        ),
+    ),
+    "source_net_v4": TableSchema(
+        0x02030002,
+        4096,
+        (
+            Field("endpoint", 1, 32, "exact"),
+            Field("prefix", 2, 32, "lpm"),
+        ),
+        (
+            Action("source_ok", 0x01030001, ()),
+        ),
+    ),
+    "source_host_v6": TableSchema(
+        0x02030003,
+        16384,
+        (
+            Field("endpoint", 1, 32, "exact"),
+            Field("address", 2, 128, "exact"),
+        ),
+        (
+            Action("source_ok", 0x01030001, ()),
+        ),
+    ),
+    "source_net_v6": TableSchema(
+        0x02030004,
+        4096,
+        (
+            Field("endpoint", 1, 32, "exact"),
+            Field("prefix", 2, 128, "lpm"),
+        ),
+        (
+            Action("source_ok", 0x01030001, ()),
+        ),
+    ),
+    "local_v4": TableSchema(
+        0x02040001,
+        16384,
+        (
+            Field("address", 1, 32, "exact"),
+        ),
+        (
+            Action("to_workload", 0x01040001, (Field("endpoint", 1, 32, "param"), Field("next_hop", 2, 32, "param"))),
+            Action("to_workload_closed", 0x01040002, (Field("endpoint", 1, 32, "param"), Field("reason", 2, 8, "param"))),
+            Action("to_host", 0x01040003, (Field("next_hop", 1, 32, "param"), Field("from_workload", 2, 8, "param"))),
+        ),
+    ),
+    "route_v4": TableSchema(
+        0x02040002,
+        262144,
+        (
+            Field("prefix", 1, 32, "lpm"),
+        ),
+        (
+            Action("to_uplink", 0x01040004, (Field("next_hop", 1, 32, "param"),)),
+            Action("blackhole", 0x01040005, ()),
+        ),
+    ),
+    "local_v6": TableSchema(
+        0x02040003,
+        16384,
+        (
+            Field("address", 1, 128, "exact"),
+        ),
+        (
+            Action("to_workload", 0x01040001, (Field("endpoint", 1, 32, "param"), Field("next_hop", 2, 32, "param"))),
+            Action("to_workload_closed", 0x01040002, (Field("endpoint", 1, 32, "param"), Field("reason", 2, 8, "param"))),
+            Action("to_host", 0x01040003, (Field("next_hop", 1, 32, "param"), Field("from_workload", 2, 8, "param"))),
+        ),
+    ),
+    "route_v6": TableSchema(
+        0x02040004,
+        262144,
+        (
+            Field("prefix", 1, 128, "lpm"),
+        ),
+        (
+            Action("to_uplink", 0x01040004, (Field("next_hop", 1, 32, "param"),)),
+            Action("blackhole", 0x01040005, ()),
+        ),
+    ),
+    "src_identity_host_v4": TableSchema(
+        0x02050001,
+        524288,
+        (
+            Field("address", 1, 32, "exact"),
+        ),
+        (
+            Action("set_identity", 0x01050001, (Field("identity", 1, 32, "param"),)),
+        ),
+    ),
+    "src_identity_net_v4": TableSchema(
+        0x02050002,
+        65536,
+        (
+            Field("prefix", 1, 32, "lpm"),
+        ),
+        (
+            Action("set_identity", 0x01050001, (Field("identity", 1, 32, "param"),)),
+        ),
+    ),
+    "src_identity_host_v6": TableSchema(
+        0x02050003,
+        524288,
+        (
+            Field("address", 1, 128, "exact"),
+        ),
+        (
+            Action("set_identity", 0x01050001, (Field("identity", 1, 32, "param"),)),
+        ),
+    ),
+    "src_identity_net_v6": TableSchema(
+        0x02050004,
+        65536,
+        (
+            Field("prefix", 1, 128, "lpm"),
+        ),
+        (
+            Action("set_identity", 0x01050001, (Field("identity", 1, 32, "param"),)),
+        ),
+    ),
+    "dst_identity_host_v4": TableSchema(
+        0x02060001,
+        524288,
+        (
+            Field("address", 1, 32, "exact"),
+        ),
+        (
+            Action("set_identity", 0x01060001, (Field("identity", 1, 32, "param"),)),
+        ),
+    ),
+    "dst_identity_net_v4": TableSchema(
+        0x02060002,
+        65536,
+        (
+            Field("prefix", 1, 32, "lpm"),
+        ),
+        (
+            Action("set_identity", 0x01060001, (Field("identity", 1, 32, "param"),)),
+        ),
+    ),
+    "dst_identity_host_v6": TableSchema(
+        0x02060003,
+        524288,
+        (
+            Field("address", 1, 128, "exact"),
+        ),
+        (
+            Action("set_identity", 0x01060001, (Field("identity", 1, 32, "param"),)),
+        ),
+    ),
+    "dst_identity_net_v6": TableSchema(
+        0x02060004,
+        65536,
+        (
+            Field("prefix", 1, 128, "lpm"),
+        ),
+        (
+            Action("set_identity", 0x01060001, (Field("identity", 1, 32, "param"),)),
+        ),
+    ),
+    "egress.binding": TableSchema(
+        0x02100001,
+        4096,
+        (
+            Field("endpoint", 1, 32, "exact"),
+        ),
+        (
+            Action("bind", 0x01100001, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
+        ),
+    ),
+    "egress.self_class": TableSchema(
+        0x02100002,
+        65536,
+        (
+            Field("chain", 1, 32, "exact"),
+            Field("identity", 2, 32, "exact"),
+        ),
+        (
+            Action("set_variant", 0x01100002, (Field("variant", 1, 32, "param"), Field("list", 2, 32, "param"))),
+        ),
+    ),
+    "egress.peer_class": TableSchema(
+        0x02100003,
+        262144,
+        (
+            Field("variant", 1, 32, "exact"),
+            Field("identity", 2, 32, "exact"),
+        ),
+        (
+            Action("set_list", 0x01100003, (Field("list", 1, 32, "param"),)),
+        ),
+    ),
+    "egress.rules": TableSchema(
+        0x02100004,
+        262144,
+        (
+            Field("list", 1, 32, "ternary"),
+            Field("ip_version", 2, 8, "ternary"),
+            Field("protocol", 3, 8, "ternary"),
+            Field("l4_kind", 4, 8, "ternary"),
+            Field("src_port", 5, 16, "ternary"),
+            Field("dst_port", 6, 16, "ternary"),
+            Field("icmp_type", 7, 8, "ternary"),
+            Field("icmp_code", 8, 8, "ternary"),
+        ),
+        (
+            Action("allow", 0x01100004, (Field("slot", 1, 32, "param"),)),
+            Action("deny", 0x01100005, (Field("slot", 1, 32, "param"),)),
+        ),
+    ),
+    "ingress.binding": TableSchema(
+        0x02110001,
+        4096,
+        (
+            Field("endpoint", 1, 32, "exact"),
+        ),
+        (
+            Action("bind", 0x01110001, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
+        ),
+    ),
+    "ingress.self_class": TableSchema(
+        0x02110002,
+        65536,
+        (
+            Field("chain", 1, 32, "exact"),
+            Field("identity", 2, 32, "exact"),
+        ),
+        (
+            Action("set_variant", 0x01110002, (Field("variant", 1, 32, "param"), Field("list", 2, 32, "param"))),
+        ),
+    ),
+    "ingress.peer_class": TableSchema(
+        0x02110003,
+        262144,
+        (
+            Field("variant", 1, 32, "exact"),
+            Field("identity", 2, 32, "exact"),
+        ),
+        (
+            Action("set_list", 0x01110003, (Field("list", 1, 32, "param"),)),
+        ),
+    ),
+    "ingress.rules": TableSchema(
+        0x02110004,
+        262144,
+        (
+            Field("list", 1, 32, "ternary"),
+            Field("ip_version", 2, 8, "ternary"),
+            Field("protocol", 3, 8, "ternary"),
+            Field("l4_kind", 4, 8, "ternary"),
+            Field("src_port", 5, 16, "ternary"),
+            Field("dst_port", 6, 16, "ternary"),
+            Field("icmp_type", 7, 8, "ternary"),
+            Field("icmp_code", 8, 8, "ternary"),
+        ),
+        (
+            Action("allow", 0x01110004, (Field("slot", 1, 32, "param"),)),
+            Action("deny", 0x01110005, (Field("slot", 1, 32, "param"),)),
+        ),
+    ),
+    "next_hop": TableSchema(
+        0x02070001,
+        16384,
+        (
+            Field("next_hop", 1, 32, "exact"),
+        ),
+        (
+            Action("send", 0x01070001, (Field("port", 1, 32, "param"), Field("src_mac", 2, 48, "param"), Field("dst_mac", 3, 48, "param"))),
+        ),
+    ),
+}
+
+COUNTERS: dict[str, tuple[int, int]] = {
+    "egress.hits": (0x12100001, 262144),
+    "ingress.hits": (0x12110001, 262144),
+    "drops": (0x12200001, 64),
+}
+"""Alias to (id, size)."""

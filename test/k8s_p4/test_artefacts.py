@@ -1,0 +1,110 @@
+"""The committed artefacts are those of the committed sources, and say what the house promises."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+
+from k8s_p4 import artefacts, compile, schema
+from k8s_p4.p4rt import p4i
+from k8s_p4.reasons import Reason
+
+TABLES_OF_THE_HOUSE = ["port", "arp_answer", "nd_answer", "answer_port", "source_host_v4", "source_host_v6", "source_net_v4", "source_net_v6", "local_v4", "local_v6", "route_v4", "route_v6", "next_hop", "src_identity_host_v4", "src_identity_host_v6", "dst_identity_host_v4", "dst_identity_host_v6", "src_identity_net_v4", "src_identity_net_v6", "dst_identity_net_v4", "dst_identity_net_v6", "egress.binding", "egress.self_class", "egress.peer_class", "egress.rules", "ingress.binding", "ingress.self_class", "ingress.peer_class", "ingress.rules"]
+
+
+def test_manifest_names_the_present_sources_and_artefacts() -> None:
+    manifest = artefacts.manifest()
+    assert manifest["sources"] == compile.digests(compile.sources()), "sources changed: run python -m k8s_p4.compile"
+    names = set(manifest["artefacts"])
+    assert {artefacts.SPEC, artefacts.P4INFO_TEXT, artefacts.P4INFO_WIRE, artefacts.CONTEXT} == names
+    assert manifest["artefacts"] == compile.digests({name: artefacts.read(name) for name in names})
+
+
+def test_manifest_notices_a_changed_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = {name: content + b"\n" for name, content in compile.sources().items()}
+    monkeypatch.setattr(compile, "sources", lambda: changed)
+    with pytest.raises(AssertionError, match="sources changed"):
+        test_manifest_names_the_present_sources_and_artefacts()
+
+
+def test_generated_modules_are_those_of_the_artefacts() -> None:
+    for path, content in compile.generated(artefacts.p4info()):
+        assert path.read_bytes() == content, f"{path.name}: run python -m k8s_p4.compile"
+
+
+@pytest.mark.skipif(shutil.which(compile.COMPILER) is None, reason="p4c-dpdk is not on PATH")
+def test_compile_makes_the_artefacts() -> None:
+    for path, content in compile.outputs():
+        assert path.read_bytes() == content, f"{path.name}: run python -m k8s_p4.compile"
+
+
+def test_compile_without_compiler_says_so() -> None:
+    with pytest.raises(compile.CompileError, match="no-such-p4c is not on PATH"):
+        compile.compile_sources("no-such-p4c")
+
+
+def test_artefacts_name_no_machine() -> None:
+    for name in (artefacts.SPEC, artefacts.P4INFO_TEXT, artefacts.CONTEXT, artefacts.MANIFEST):
+        assert not re.search(rb"/(opt|home|tmp|usr|root|work)/", artefacts.read(name)), name
+
+
+def test_p4info_has_the_tables_of_the_house() -> None:
+    p4info = artefacts.p4info()
+    assert sorted(table.preamble.alias for table in p4info.tables) == sorted([*TABLES_OF_THE_HOUSE, "init"])
+    assert set(schema.COUNTERS) == {"drops", "egress.hits", "ingress.hits"}
+    assert all(table.preamble.name.endswith(f".{table.preamble.alias}") for table in p4info.tables)
+
+
+def test_every_default_is_constant_and_no_entry_may_have_it() -> None:
+    actions = {action.preamble.id: action.preamble.alias for action in artefacts.p4info().actions}
+    harmless = {"ask_nets", "ask_routes", "no_identity", "keep", "nd_unknown", "clear"}
+    closing = {"unknown_port", "arp_unknown", "no_way_back", "spoofed", "no_route", "unbound", "no_rule", "neighbour_unknown"}
+    seen = set()
+    for table in artefacts.p4info().tables:
+        assert table.const_default_action_id
+        refs = {ref.id: ref.scope for ref in table.action_refs}
+        if table.match_fields:
+            assert refs[table.const_default_action_id] == p4i.ActionRef.DEFAULT_ONLY
+        seen.add(actions[table.const_default_action_id].rpartition(".")[2])
+    assert seen == harmless | closing
+
+
+def test_ids_are_given_by_the_program() -> None:
+    """An id that p4c derives from a name changes with it: ours have the stage in the second byte and 0 in the third."""
+    p4info = artefacts.p4info()
+    for kind, objects in ((0x01, p4info.actions), (0x02, p4info.tables), (0x12, p4info.counters)):
+        ids = [item.preamble.id for item in objects]
+        assert len(set(ids)) == len(ids)
+        assert all(number >> 24 == kind and not number >> 8 & 0xFF for number in ids)
+
+
+def test_sizes_are_guarantees() -> None:
+    for name, (_id, size) in schema.COUNTERS.items():
+        assert size == (64 if name == "drops" else 262144)
+    for name, table in schema.TABLES.items():
+        if "identity_host" in name:
+            assert table.size >= 300_000
+        if name.endswith((".rules", ".peer_class")):
+            assert table.size >= 262_144
+
+
+def test_reasons_are_those_of_the_program() -> None:
+    text = compile.sources()["core/reasons.p4"].decode()
+    constants = {name: int(number) for name, number in re.findall(r"const bit<8> REASON_(\w+) = (\d+);", text)}
+    assert constants == {reason.name: reason.value for reason in Reason}
+    assert schema.COUNTERS["drops"][1] > max(constants.values())
+
+
+def test_metadata_of_interest_is_in_the_spec() -> None:
+    names = artefacts.manifest()["metadata"]
+    assert set(names) == {"reason", "egress_slot", "ingress_slot"}
+    spec = artefacts.read(artefacts.SPEC).decode()
+    assert all(f" {name}\n" in spec for name in names.values())
+
+
+def test_core_names_no_architecture() -> None:
+    core = b"".join(content for name, content in compile.sources().items() if name.startswith("core/"))
+    for word in (rb"(?i)\bpna\b", rb"v1model", rb"standard_metadata", rb"send_to_port", rb"drop_packet", rb"istd"):
+        assert not re.search(word, core), word
