@@ -6,6 +6,7 @@ A variant is a chain as seen by endpoints whose own address is in particular gro
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
@@ -62,18 +63,19 @@ class Variant:
 class Chain:
     """One chain in the tables: its node, its variants by own groups, the endpoints bound to it."""
 
-    __slots__ = ("bound", "head", "id", "key", "meaning", "self_rows", "variants")
+    __slots__ = ("bound", "default_own", "head", "id", "key", "meaning", "self_rows", "variants")
 
     def __init__(self, number: int, key: ChainKey, meaning: str, head: Node) -> None:
         self.id, self.key, self.meaning, self.head = number, key, meaning, head
         self.variants: dict[int, Variant] = {}
+        self.default_own = 0
         self.bound: dict[WorkloadEndpointID, tuple[int, ...]] = {}
         self.self_rows: dict[int, tuple[Variant, RuleList]] = {}
 
     @property
     def default_variant(self) -> Variant:
-        """The variant of own addresses in none of the groups it asks about."""
-        return self.variants[0]
+        """The variant of own addresses that have no row of their own."""
+        return self.variants[self.default_own]
 
 
 class ChainTables:
@@ -95,7 +97,7 @@ class ChainTables:
     def refresh(self, chain: Chain, changes: list[Change]) -> None:
         """Make all rows of the chain anew and emit the differences. Raises TooManyRows, with nothing changed."""
         contents = self._own_contents(chain)
-        lists = {own: self._lists(chain.head, own, changes) for own in {0, *contents.values()}}
+        lists = {own: self._lists(chain.head, own, changes) for own in set(contents.values())}
         fresh = bool(chain.head.self_mask)
         for own, (default, others) in lists.items():
             self._write_variant(chain, own, default, others, fresh, changes)
@@ -135,20 +137,23 @@ class ChainTables:
 
     def follow_self(self, chain: Chain, changes: list[Change]) -> None:
         """Identities of own addresses changed: variants for groups not met before, and the rows that choose them."""
+        if not chain.head.self_mask:
+            return
         contents = self._own_contents(chain)
         for own in set(contents.values()) - chain.variants.keys():
             self._write_variant(chain, own, *self._lists(chain.head, own, changes), False, changes)
         self._write_self_rows(chain, contents, changes)
-        for own in chain.variants.keys() - {0, *contents.values()}:
+        for own in chain.variants.keys() - set(contents.values()):
             self._drop_variant(chain.variants.pop(own), changes)
 
     def _own_contents(self, chain: Chain) -> dict[int, int]:
-        """Identities that the endpoints' own addresses can have, with the groups that the chain asks about."""
+        """Identities that the endpoints' own addresses can have, with the groups of them that the chain asks about."""
         mask = chain.head.self_mask
         if not mask:
-            return {}
-        identities = {i for places in chain.bound.values() for where in places for i in self.own.identities_inside(where)}
-        return {i: groups for i in identities if (groups := self.own.content(i) & mask)}
+            return {0: 0}
+        places = {where for places in chain.bound.values() for where in places}
+        identities = {identity for where in places for identity in self.own.identities_inside(where)}
+        return {identity: self.own.content(identity) & mask for identity in identities} or {0: 0}
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
@@ -199,11 +204,15 @@ class ChainTables:
         changes.append((f"{self.stage}.peer_class", (variant.id, identity), value))
 
     def _write_self_rows(self, chain: Chain, contents: Mapping[int, int], changes: list[Change]) -> None:
+        """The commonest own groups become the chain's default; the others get rows."""
+        counts = Counter(contents.values())
+        chain.default_own = max(counts, key=lambda own: (counts[own], self.own.names_of(own)))
         wanted = {}
         for identity, own in contents.items():
-            variant = chain.variants[own]
-            assert variant.default is not None
-            wanted[identity] = (variant, variant.default)
+            if own != chain.default_own:
+                variant = chain.variants[own]
+                assert variant.default is not None
+                wanted[identity] = (variant, variant.default)
         self._set_self_rows(chain, wanted, changes)
 
     def _set_self_rows(

@@ -131,9 +131,11 @@ class Side:
         return out
 
     def identities_inside(self, where: int) -> set[int]:
-        """The identities an address of the prefix ``where`` can have, but 0."""
-        found = {self._labels[row].id for row in self.places.inside(where)} if not is_host(where) else set()
-        return (found | {self.identity(where)}) - {0}
+        """The identities an address of the prefix ``where`` can have (0: those that no row covers)."""
+        found = {self.identity(where)}
+        if not is_host(where):
+            found.update(self._labels[row].id for row in self.places.inside(where))
+        return found
 
     def commit(self) -> Commit:
         """Relabel what the changes since the last commit split, and report it."""

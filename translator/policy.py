@@ -26,6 +26,7 @@ from .rules import Direction, Ref
 from .tables import identity_row
 
 LINK_LOCAL = parse_cidr("fe80::/10")
+TOO_MANY = "its rules multiply to too many rows"
 DIRECTIONS: tuple[Direction, Direction] = ("egress", "ingress")
 
 
@@ -116,16 +117,16 @@ class Stage:
                         self.tables.follow_peer(chain, change.id, change.after, changes)
                 if chain.head.self_mask and (own.rows or own.classes):
                     self.tables.follow_self(chain, changes)
+                    self._write_bindings(chain.key, changes)
             except TooManyRows:
-                self._break(chain.key, "too many rows", changes)
+                self._break(chain.key, TOO_MANY, changes)
 
     def edit(self, keys: Iterable[ChainKey], changes: list[Change]) -> None:
         """Make these chains anew, then the bindings of their endpoints."""
         for key in sorted(keys):
             if self._members.get(key):
                 self._edit(key, changes)
-                for endpoint_id in sorted(self._members[key]):
-                    self._write_binding(endpoint_id, changes)
+                self._write_bindings(key, changes)
 
     def unbind(self, endpoint_id: WorkloadEndpointID, changes: list[Change]) -> None:
         """Write what `bind` said of an endpoint that is gone."""
@@ -149,13 +150,16 @@ class Stage:
                 chain.head = head
                 self.tables.refresh(chain, changes)
         except TooManyRows:
-            self._break(key, "its rules multiply to too many rows", changes)
+            self._break(key, TOO_MANY, changes)
 
     def _break(self, key: ChainKey, error: str, changes: list[Change]) -> None:
         self.errors[key] = error
         chain = self._chains.pop(key, None)
         if chain is not None:
             self.tables.remove(chain, changes)
+        self._write_bindings(key, changes)
+
+    def _write_bindings(self, key: ChainKey, changes: list[Change]) -> None:
         for endpoint_id in sorted(self._members[key]):
             self._write_binding(endpoint_id, changes)
 
