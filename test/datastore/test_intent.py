@@ -347,6 +347,7 @@ def test_host_metadata_up_to_3_32_is_joined_from_its_parts() -> None:
     assert store.host_metadata["n"] == HostMetadata("n", "10.0.0.1")
     store.apply(t.HostMetadataRemove("n"))
     assert store.host_metadata == {}
+    assert store.host_metadata._parts == {}  # nothing is kept of nodes that are gone
 
 
 def test_host_metadata_since_3_34_is_replaced_as_a_whole() -> None:

@@ -208,6 +208,15 @@ def test_host_endpoint_tiers_of_each_kind_up_to_3_31() -> None:
     assert decoder.generation == "3.31"
 
 
+@pytest.mark.parametrize("name", ["tiers", "untracked_tiers", "pre_dnat_tiers", "forward_tiers"])
+def test_each_list_of_tiers_tells_the_generation(name: str) -> None:
+    decoder = Decoder()
+    decoder.decode(frame(legacy.ToDataplane(host_endpoint_update={"id": {}, "endpoint": {name: [{"name": "default"}]}})))
+    assert decoder.generation == "3.34"
+    decoder.decode(frame(legacy.ToDataplane(host_endpoint_update={"id": {}, "endpoint": {name: tiers(legacy, "x")}})))
+    assert decoder.generation == "3.31"
+
+
 @pytest.mark.parametrize(
     ("policy", "staged"),
     [
@@ -268,6 +277,11 @@ CONFIG = {"quickstart": "v3.34.0-0.dev"}
         ([pb.RouteUpdate(dst="a", types=4), pb.ActivePolicyUpdate(id={"tier": "a", "name": "b"}, policy={})], "3.31"),  # type: ignore[arg-type]
         ([pb.ConfigUpdate(config={"CalicoVersion": "v3.30.2"})], "3.30"),
         ([pb.ConfigUpdate(config={"CalicoVersion": "v3.35.0"})], "3.34"),
+        ([pb.ConfigUpdate(config={"CalicoVersion": "v3.28.0"}), pb.RouteUpdate(dst="a", types=4)], "3.30"),  # type: ignore[arg-type]
+        ([pb.ConfigUpdate(config={"CalicoVersion": "v3.28.0"}), pb.ActivePolicyUpdate(id={"kind": "a", "name": "b"}, policy={})], "3.32"),
+        # Two streams in one: the later counts.
+        ([pb.HostMetadataV6Update(hostname="a"), pb.HostMetadataUpdate(hostname="a", asnumber="1")], "3.34"),
+        ([pb.HostMetadataUpdate(hostname="a", asnumber="1"), pb.HostMetadataV6Update(hostname="a")], "3.32"),
         ([pb.ConfigUpdate(config={"CalicoVersion": "master"})], "3.34"),
         # The cluster claims another version than the shapes of the messages show, as in the middle of an upgrade.
         ([pb.ConfigUpdate(config={"CalicoVersion": "v3.34.0"}), pb.HostMetadataV6Update(hostname="a")], "3.32"),
@@ -381,6 +395,7 @@ def test_any_bytes_are_decoded_or_raise_decode_error(data: bytes) -> None:
     ("data", "offset", "reason"),
     [
         (b"\x12\x04\x0a\x02\xff\xfe", 4, "ToDataplane.ipset_update.id: not UTF-8"),
+        (b"\x12\x05\x0a\x03ab\xff", 6, "ToDataplane.ipset_update.id: not UTF-8"),
         (b"\x12\x05\x0a\x02ab", 2, "ToDataplane.ipset_update: 5 bytes announced, 4 left"),
         (b"\x12\x03\x0a\x02a", 4, "ToDataplane.ipset_update.id: 2 bytes announced, 1 left"),
         (b"\x78\xff", 1, "ToDataplane.sequence_number: cut short inside a number"),
@@ -403,6 +418,16 @@ def test_a_policy_without_a_name_is_refused() -> None:
     with pytest.raises(DecodeError, match="TierInfo 'default' names a policy without a name"):
         Decoder().decode(frame(pb.ToDataplane(workload_endpoint_update={"id": {"workload_id": "w"}, "endpoint": {
             "tiers": [{"name": "default", "ingress_policies": [{"kind": "NetworkPolicy"}]}]}})))  # fmt: skip
+
+
+def test_what_was_found_in_a_refused_frame_is_not_told_of_the_next() -> None:
+    decoder = Decoder()
+    with pytest.raises(DecodeError, match="WorkloadEndpointRemove without id"):
+        decoder.decode(Frame(0, 0, b"\x62\x00"))
+    with pytest.raises(DecodeError, match="ActivePolicyUpdate without policy"):
+        decoder.decode(Frame(0, 0, b"\x3a\x09" + b"\x0a\x07\x12\x02id" + b"\xa0\x3f\x07"))  # an id with an unknown field
+    assert decoder.decode(frame(envelope(pb.InSync()))).unknown_fields == ()
+    assert not decoder.unknown_fields
 
 
 def test_endpoints_share_equal_tiers() -> None:

@@ -66,6 +66,21 @@ def test_any_bytes_are_frames_or_a_frame_error(data: bytes) -> None:
         assert stream_of([frame.payload for frame in frames]) == data
 
 
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [
+        (1, "byte 0, frame 0: the stream ends after 1 of the 8 bytes of this frame's length"),
+        (7, "byte 0, frame 0: the stream ends after 7 of the 8 bytes of this frame's length"),
+        (8, "byte 0, frame 0: the stream ends after 0 of the 3 bytes of this frame"),
+        (10, "byte 0, frame 0: the stream ends after 2 of the 3 bytes of this frame"),
+    ],
+)
+def test_what_is_said_of_a_truncated_stream(length: int, text: str) -> None:
+    with pytest.raises(FrameError) as raised:
+        list(iter_frames(io.BytesIO(encode_frame(b"abc")[:length])))
+    assert str(raised.value) == text
+
+
 def test_an_absurd_length_is_refused_before_its_bytes_are_there() -> None:
     good = encode_frame(b"abc")
     parser = FrameParser(max_length=1000)
