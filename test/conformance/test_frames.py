@@ -2,7 +2,7 @@
 
 import pytest
 
-from test.support.frames import checksum, frame
+from test.support.frames import checksum, frame, parse
 from test.support.packet import ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE, Packet, make
 
 layers = pytest.importorskip("scapy.layers.all", reason="scapy is not installed")
@@ -61,3 +61,8 @@ def test_checksum_of_odd_length() -> None:
 def test_icmp_type_and_code() -> None:
     seen = layers.Ether(frame(make(4, ICMP, *PAIRS[4], icmp=(3, 13))))
     assert (seen[layers.ICMP].type, seen[layers.ICMP].code) == (3, 13)
+
+
+@pytest.mark.parametrize("packet", CASES, ids=name)
+def test_parse_is_the_inverse(packet: Packet) -> None:
+    assert parse(frame(packet)) == packet

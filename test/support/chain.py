@@ -80,7 +80,7 @@ def chain_of(world: World, endpoint: felix.WorkloadEndpoint, direction: str) -> 
 
 
 def _tier(world: World, tier: felix.TierInfo, live: tuple[felix.PolicyID, ...], side: str) -> Section:
-    owners = (Owner(p.kind or None, p.namespace or None, p.name, n, getattr(world.policies[p], side)) for n, p in enumerate(live))
+    owners = (Owner(p.kind or None, p.namespace if p.kind else None, p.name, n, getattr(world.policies[p], side)) for n, p in enumerate(live))
     passes = tier.default_action == "Pass" or not live
     return Section(tier.name, tuple(owners), None if passes else Hit("deny", "EndOfTier", tier=tier.name, trigger=live[0]))
 

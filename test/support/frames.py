@@ -8,7 +8,7 @@ import socket
 import struct
 from functools import lru_cache
 
-from test.support.packet import ICMP, ICMPV6, SCTP, TCP, UDP, UDPLITE, Packet, is_icmp
+from test.support.packet import ICMP, ICMP_OF, ICMPV6, PORT_PROTOCOLS, SCTP, TCP, UDP, UDPLITE, Packet, is_icmp
 
 SOURCE_MAC, TARGET_MAC = bytes.fromhex("02000000aa01"), bytes.fromhex("02000000bb02")
 PAYLOAD = bytes(range(16))
@@ -88,3 +88,35 @@ def _icmp(packet: Packet) -> bytes:
 
 
 _LAYOUTS = {TCP: _tcp, UDP: _udp, UDPLITE: _udp, SCTP: _sctp, ICMP: _icmp, ICMPV6: _icmp}
+
+
+def parse(data: bytes) -> Packet:
+    """Return the packet of a frame that ``frame`` made; its inverse, and no reader of foreign frames."""
+    version = data[14] >> 4
+    return _parse_v4(data[14:]) if version == 4 else _parse_v6(data[14:])
+
+
+def _parse_v4(ip: bytes) -> Packet:
+    header = (ip[0] & 15) * 4
+    src, dst = (socket.inet_ntop(socket.AF_INET, ip[n : n + 4]) for n in (12, 16))
+    fragment = int.from_bytes(ip[6:8]) & 0x1FFF != 0
+    return _parsed(4, ip[9], src, dst, ip[header:], fragment, header > 20, ip[8])
+
+
+def _parse_v6(ip: bytes) -> Packet:
+    src, dst = (socket.inet_ntop(socket.AF_INET6, ip[n : n + 16]) for n in (8, 24))
+    proto, rest, options, fragment = ip[6], ip[40:], False, False
+    if proto == _HOP_BY_HOP:
+        proto, rest, options = rest[0], rest[8:], True
+    if proto == _FRAGMENT_HEADER:
+        proto, rest, fragment = rest[0], rest[8:], True
+    return _parsed(6, proto, src, dst, rest, fragment, options, ip[7])
+
+
+def _parsed(version: int, proto: int, src: str, dst: str, upper: bytes, fragment: bool, options: bool, ttl: int) -> Packet:
+    fields: dict[str, int] = {}
+    if not fragment and proto in PORT_PROTOCOLS:
+        fields = dict(zip(("sport", "dport"), struct.unpack_from(">HH", upper), strict=True))
+    elif not fragment and proto == ICMP_OF[version]:
+        fields = {"icmp_type": upper[0], "icmp_code": upper[1]}
+    return Packet(version, proto, src, dst, fragment=fragment, options=options, ttl=ttl, **fields)

@@ -1,0 +1,206 @@
+"""The whole pipeline over a ``ModelSwitch``, in the order of the design note ``house.md``, in the place of a connected target.
+
+``ModelTarget`` stands where the driver expects ``calico_p4.switch.Switch``. It runs no P4: what the real pipeline gets wrong does not
+show here, and what shows here the rows got wrong. Every Write is shuffled, and ``on_write`` is called between any two.
+"""
+
+from collections.abc import Callable, Sequence
+from ipaddress import ip_address
+from random import Random
+from typing import Any
+
+from datastore.tracker import Op
+from k8s_p4.reasons import Reason
+from k8s_p4.target import Injected
+from test.support.frames import parse
+from test.support.model_switch import Change, ModelSwitch, SwitchError
+from test.support.packet import ICMPV6, IPV4_IN_IP, UDP, Packet
+
+_HOST_ICMPV6 = (130, 131, 132, 133, 135, 136)
+VXLAN_ALLOWED, IPIP_ALLOWED = 1, 2
+
+
+class Dropped(Exception):
+    """The packet ends here, for a reason."""
+
+
+class ModelTarget:
+    """A switch for the driver: takes writes, gives rows back, has ports by name and takes frames."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.switch = ModelSwitch()
+        self.fresh = True
+        self.bench = ModelBench(self.switch)
+        self.on_write: Callable[[], None] = lambda: None
+        self.log: list[list[Change]] | None = None
+        self._rng = Random(seed)
+
+    def prepare(self, replace_pipeline: bool = False) -> None:
+        """Nothing: the pipeline is there."""
+
+    def write(self, ops: Sequence[Op]) -> list[str | None]:
+        """Carry out one Write, its updates in any order; two of one key are an error, as is an op that does not fit what is there."""
+        shuffled = list(ops)
+        self._rng.shuffle(shuffled)
+        if len({(op.table, op.key) for op in ops}) != len(ops):
+            raise SwitchError("two updates of one key in one Write")
+        for op in shuffled:
+            if (op.kind == "insert") == (op.key in self.switch.tables.get(op.table, {})):
+                raise SwitchError(f"{op.kind} of a row that is {'' if op.kind == 'insert' else 'not '}there: {op}")
+            self.switch.write_one(op.table, op.key, op.value)
+            if self.log is not None:
+                self.log[-1].append((op.table, op.key, op.value))
+        self.on_write()
+        return [None] * len(ops)
+
+    def read(self, table: str) -> dict[Any, Any]:
+        """Return the rows of one table."""
+        return dict(self.switch.tables.get(table, {}))
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class ModelBench:
+    """What the driver's bench asks of the embedded target: ports by name, and frames."""
+
+    def __init__(self, switch: ModelSwitch) -> None:
+        self._switch = switch
+        self._ports: dict[str, int] = {}
+
+    def ensure_port(self, name: str, bind: bool = False) -> int:
+        """Return the number of a port, made if there is none."""
+        return self._ports.setdefault(name, len(self._ports) + 1)
+
+    def ports(self) -> dict[str, int]:
+        """Return all ports."""
+        return dict(self._ports)
+
+    def clear_learned(self, *tables: str) -> int:
+        """Nothing is learned here."""
+        return 0
+
+    def learned_counts(self) -> dict[str, int]:
+        """Nothing is learned here."""
+        return {}
+
+    def inject(self, port: int, data: bytes, at_seconds: float | None = None, trace: bool = False) -> Injected:
+        """Send a frame into a port."""
+        run = _Run(self._switch, parse(data))
+        try:
+            out = run.port(port)
+        except Dropped:
+            return Injected((), True, "DROPPED", run.metadata())
+        return Injected(((out, data),), False, "SENT", run.metadata())
+
+
+class _Run:
+    """One packet on its way through the pipeline."""
+
+    def __init__(self, switch: ModelSwitch, packet: Packet) -> None:
+        self._switch, self._packet = switch, packet
+        self._reason = Reason.NONE
+        self._slots = {"egress_slot": 0, "ingress_slot": 0}
+
+    def metadata(self) -> dict[str, int]:
+        return {"reason": int(self._reason), **self._slots}
+
+    def _drop(self, reason: int) -> Dropped:
+        self._reason = Reason(reason)
+        return Dropped()
+
+    def _row(self, table: str, *key: Any) -> Any:
+        return self._switch.tables.get(table, {}).get(key)
+
+    def port(self, number: int) -> int:
+        """Ports, source guard, routing, policy, next hop, hop limit; returns the port it leaves by."""
+        match self._row("port", number):
+            case ("workload", endpoint, flags):
+                self._guard(endpoint)
+                return self._route("workload", endpoint, flags)
+            case ("workload_closed", _, reason):
+                raise self._drop(reason)
+            case ("host",):
+                return self._route("host", 0, 0)
+            case ("uplink",):
+                return self._route("uplink", 0, 0)
+        raise self._drop(Reason.UNKNOWN_PORT)
+
+    def _guard(self, endpoint: int) -> None:
+        address = ip_address(self._packet.src)
+        if address.version == 6 and address.is_link_local and self._packet.proto == ICMPV6:
+            return
+        known = self._row(f"source_host_v{address.version}", endpoint, int(address)) is not None
+        if not known and self._longest(f"source_net_v{address.version}", self._packet.src, endpoint) is None:
+            raise self._drop(Reason.SPOOFED)
+
+    def _longest(self, table: str, address: str, *first: int) -> Any:
+        parsed = ip_address(address)
+        number, bits = int(parsed), parsed.max_prefixlen
+        rows = self._switch.tables.get(table, {})
+        keys = ((*first, (number >> (bits - n) << (bits - n), n)) for n in range(bits, -1, -1))
+        return next((rows[key] for key in keys if key in rows), None)
+
+    def _route(self, source: str, sender: int, flags: int) -> int:
+        version = self._packet.version
+        row = self._row(f"local_v{version}", int(ip_address(self._packet.dst)))
+        match row if row is not None else self._longest(f"route_v{version}", self._packet.dst):
+            case ("to_workload", endpoint, next_hop):
+                self._from(source, sender, flags, to_host=False)
+                self._to_workload(source, endpoint)
+            case ("to_workload_closed", _, reason):
+                raise self._drop(reason)
+            case ("to_host", next_hop, accept):
+                self._to_host(source, sender, flags, accept)
+            case ("to_uplink", next_hop):
+                self._from(source, sender, flags, to_host=False)
+            case ("blackhole",):
+                raise self._drop(Reason.BLACKHOLE)
+            case None:
+                raise self._drop(Reason.NO_ROUTE)
+        return self._leave(next_hop, source == "host" or (row or ("",))[0] == "to_host")
+
+    def _from(self, source: str, sender: int, flags: int, to_host: bool) -> bool:
+        """What holds for packets from workloads; tells whether egress policy was asked."""
+        packet = self._packet
+        if source != "workload":
+            return False
+        vxlan = packet.proto == UDP and packet.dport == 4789 and not flags & VXLAN_ALLOWED
+        if vxlan or (packet.proto == IPV4_IN_IP and not flags & IPIP_ALLOWED):
+            raise self._drop(Reason.ENCAPSULATED)
+        if to_host and packet.version == 6 and packet.proto == ICMPV6 and packet.icmp_type in _HOST_ICMPV6:
+            return False
+        self._policy("egress", sender)
+        return True
+
+    def _to_workload(self, source: str, endpoint: int) -> None:
+        if source == "host":
+            self._reason = Reason.HOST_TO_WORKLOAD
+        else:
+            self._policy("ingress", endpoint)
+
+    def _to_host(self, source: str, sender: int, flags: int, accept: int) -> None:
+        if not self._from(source, sender, flags, to_host=True):
+            return
+        if not accept:
+            raise self._drop(Reason.ENDPOINT_ACTION)
+        self._reason = Reason.ENDPOINT_ACTION_ALLOW
+
+    def _policy(self, stage: str, endpoint: int) -> None:
+        if self._row(f"{stage}.binding", endpoint) is None:
+            raise self._drop(Reason.UNBOUND)
+        outcome = self._switch.policy(stage, endpoint, self._packet)
+        self._slots[f"{stage}_slot"] = outcome.slot
+        if outcome.action == "deny":
+            raise self._drop(Reason.POLICY)
+        self._reason = Reason.POLICY_ALLOW
+
+    def _leave(self, next_hop: int, host: bool) -> int:
+        if self._reason is Reason.NONE:
+            self._reason = Reason.NO_POLICY
+        row = self._row("next_hop", next_hop)
+        if row is None:
+            raise self._drop(Reason.NO_ROUTE)
+        if not host and self._packet.ttl <= 1:
+            raise self._drop(Reason.TTL)
+        return int(row[1])

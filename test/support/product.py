@@ -1,0 +1,58 @@
+"""The product under judgement: a driver with its intent store, translator and tracker, a switch, and packets through it.
+
+Frames are hand-made and enter as ``raw`` packets of the replay contract; answers are those of ``calico-p4 replay``.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from calico_p4.bench import Bench
+from calico_p4.driver import Driver
+from calico_p4.packets import Packet as Entering
+from calico_p4.switch import embedded
+from datastore.allocator import Allocator
+from felix_proto import types as felix
+from test.support.evaluator import HOST, UPLINK
+from test.support.frames import frame
+from test.support.gen_packets import Sent
+from test.support.model_target import ModelTarget
+
+Answered = dict[str, Any]
+
+
+class Product:
+    """One driver with one switch."""
+
+    def __init__(self, switch: Any) -> None:
+        self.switch = switch
+        switch.prepare()
+        self.driver = Driver(switch, Allocator())
+        self._bench = Bench(self.driver, switch.bench)
+
+    def flush(self, payloads: Iterable[felix.Payload], rest: bool = False) -> None:
+        """Apply messages and push what they change; with ``rest`` also let the hold-offs run out."""
+        for payload in payloads:
+            self.driver.apply(payload)
+        self.driver.sync()
+        if rest:
+            self.driver.rest()
+        self._bench.settle()
+
+    def send(self, sent: Sent) -> Answered:
+        """Send one packet, the first of its flow; the answer is the replay contract's."""
+        where = sent.ingress if sent.ingress in (HOST, UPLINK) else f"interface:{sent.ingress}"
+        return self._bench.send(Entering(0, 0, None, 0.0, {"raw": frame(sent.packet).hex(), "from": where}))
+
+    def close(self) -> None:
+        """End the switch."""
+        self.switch.close()
+
+
+def on_model(seed: int = 0) -> Product:
+    """Return a product over the model of a switch: fast, and no P4 in it."""
+    return Product(ModelTarget(seed))
+
+
+def on_embedded() -> Product:
+    """Return a product over a fresh embedded target in this process."""
+    return Product(embedded())
