@@ -33,7 +33,7 @@ ORDER: Final = (
     Line(_stages("self_class"), "names a variant and its default list, whose peers stand one level up"),
     Line(_stages("binding"), "names a chain with its variant and default list: here an edit of the default takes effect"),
     Line(_IDENTITY, "names a class of addresses: its peer and self rows are there before any packet carries it"),
-    Line(("source_host_v4", "source_host_v6", "source_net_v4", "source_net_v6", "arp_answer", "nd_answer"),
+    Line(("source_host_v4", "source_host_v6", "source_net_v4", "source_net_v6", "arp_answer", "nd_answer", "answer_port"),
          "an endpoint's own addresses count only when its policy is bound"),
     Line(("local_v4", "local_v6", "route_v4", "route_v6"), "leads packets to a next hop, and to an endpoint whose policy is bound"),
     Line(("port",), "opens the endpoint's own side, last of all"),

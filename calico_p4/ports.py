@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_address, ip_interface
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from calico_p4.files import BadFile, load_list
 from felix_proto.types import RouteType, WorkloadEndpoint, WorkloadEndpointID
 
 T = TypeVar("T")
@@ -43,6 +44,22 @@ class Numbers(Protocol):
 
     def release(self, kind: str, meaning: str) -> None:
         """Give it back."""
+
+
+def load_ports(path: str) -> list[dict[str, Any]]:
+    """Read a ports file. Raises BadFile: not the schema, a name twice, or an address that is none, with the list index."""
+    items = load_list(path, "ports")
+    seen: dict[str, int] = {}
+    for index, item in enumerate(items):
+        first = seen.setdefault(item["name"], index)
+        if first != index:
+            raise BadFile(f"{path}: [{index}]: port {item['name']!r} is already [{first}]")
+        for address in item.get("addresses", ()):
+            try:
+                ip_interface(address)
+            except ValueError as error:
+                raise BadFile(f"{path}: [{index}].addresses: {error}") from error
+    return items
 
 
 class PortInventory:
@@ -94,6 +111,16 @@ class PortInventory:
         self._note_tunnel_routes(store.routes, dirty.routes)
         self._refresh_node(store)
         return self.generation != before
+
+    def renumber(self, numbers: Numbers) -> bool:
+        """Ask another source for the number of every port; tells whether any came out different."""
+        self._numbers = numbers
+        ports = [port._replace(number=numbers.get(KIND, port.name)) for port in sorted(self._ports.values(), key=lambda port: port.number)]
+        changed = any(port != self._ports[port.name] for port in ports)
+        self._ports = {port.name: port for port in ports}
+        self._by_number = {port.number: port for port in ports}
+        self.generation += changed
+        return changed
 
     def forget_removed(self) -> None:
         """Give the numbers of removed ports back; to be called when no row on the target uses them any more."""

@@ -6,11 +6,10 @@ written. They stay closed until a later try carries the update out or the intent
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from itertools import islice
 from typing import Any
 
 from calico_p4.order import LEVELS, level
-from calico_p4.quarantine import bindings_to_close
+from calico_p4.quarantine import STAGES, bindings_to_close
 from datastore.tracker import Op, Tracker
 
 BATCH = 1000
@@ -39,8 +38,9 @@ class Writes:
 class Pusher:
     """Writes a tracker's pending operations in order."""
 
-    def __init__(self, tracker: Tracker, write: Write, batch: int = BATCH) -> None:
-        self.writes = Writes()
+    def __init__(self, tracker: Tracker, write: Write, writes: Writes | None = None, batch: int = BATCH) -> None:
+        """``writes`` goes on counting where another pusher left off."""
+        self.writes = writes or Writes()
         self.closed: frozenset[Row] = frozenset()
         """Bindings (table, key) that are kept off the target because something they depend on was refused."""
         self._tracker, self._write, self._batch = tracker, write, batch
@@ -66,6 +66,12 @@ class Pusher:
             self._refused = {row: op for row, op in self._refused.items() if row in errors}
             self._reopen()
 
+    def close_all(self) -> None:
+        """Take every binding off the target, before rows are changed whose numbers may have meant something else."""
+        tables = [f"{stage}.binding" for stage in STAGES]
+        there = [Op("delete", table, key, None) for table in tables for key in self._tracker.actual.rows(table)]
+        self._send_all(there)
+
     def _push(self, ops: Iterable[Op]) -> None:
         levels: list[list[Op]] = [[] for _ in range(LEVELS)]
         for op in ops:
@@ -75,9 +81,7 @@ class Pusher:
 
     def _push_level(self, ops: Sequence[Op]) -> None:
         refused_before = len(self._refused)
-        remaining = iter(ops if not self.closed else [op for op in ops if (op.table, op.key) not in self.closed])
-        while batch := list(islice(remaining, self._batch)):
-            self._send(batch)
+        self._send_all(ops if not self.closed else [op for op in ops if (op.table, op.key) not in self.closed])
         if len(self._refused) > refused_before:
             self._close()
 
@@ -103,8 +107,11 @@ class Pusher:
         """Take the bindings away that depend on a refused row."""
         self.closed |= bindings_to_close(self._tracker, self._refused.values())
         there = [row for row in sorted(self.closed) if self._tracker.actual.get(*row) is not None]
-        for start in range(0, len(there), self._batch):
-            self._send([Op("delete", table, key, None) for table, key in there[start : start + self._batch]])
+        self._send_all([Op("delete", table, key, None) for table, key in there])
+
+    def _send_all(self, ops: Sequence[Op]) -> None:
+        for start in range(0, len(ops), self._batch):
+            self._send(ops[start : start + self._batch])
 
     def _reopen(self) -> None:
         """Write the bindings that nothing refused keeps closed any more."""

@@ -58,7 +58,8 @@ def _note(broken: _Broken, stage: str, op: Op, tracker: Tracker) -> None:
     key: Any = op.key
     prefix, _, table = op.table.partition(".")
     if prefix == stage:
-        {"rules": broken.lists, "peer_class": broken.variants, "self_class": broken.chains, "binding": broken.endpoints}[table].add(key[0])
+        first = key[0][0] if table == "rules" else key[0]
+        {"rules": broken.lists, "peer_class": broken.variants, "self_class": broken.chains, "binding": broken.endpoints}[table].add(first)
     elif "_identity_" in prefix:
         own = prefix.startswith(_OWN_SIDE[stage])
         (broken.own_identities if own else broken.peer_identities).update(_identities(op, tracker))

@@ -43,7 +43,12 @@ class Switch:
 
 def make(refuse: Callable[[Op], bool] = lambda op: False, batch: int = 1000) -> tuple[Tracker, Switch, Pusher]:
     tracker, switch = Tracker(), Switch(refuse)
-    return tracker, switch, Pusher(tracker, switch, batch)
+    return tracker, switch, Pusher(tracker, switch, batch=batch)
+
+
+def rule(number: int, priority: int = 1) -> tuple:
+    """The key of a rule row: ternary list, the rest shortened, priority."""
+    return ((number, 0xFFFFFFFF), priority)
 
 
 def endpoint(number: int, rules: int) -> list:
@@ -51,8 +56,8 @@ def endpoint(number: int, rules: int) -> list:
     return [
         (BINDING, (number,), ("bind", number, number, rules)),
         (PEER, (number, 7), ("set_list", rules + 1)),
-        (RULES, (rules, "x", 1), ("allow", 1)),
-        (RULES, (rules + 1, "x", 1), ("deny", 2)),
+        (RULES, rule(rules), ("allow", 1)),
+        (RULES, rule(rules + 1), ("deny", 2)),
     ]
 
 
@@ -81,20 +86,20 @@ def test_every_line_has_a_reason_and_no_table_two_lines():
 
 def test_batches_and_counts():
     tracker, switch, pusher = make(batch=10)
-    pusher.push(tracker.desired.apply((RULES, (1, n), ("allow", n)) for n in range(25)))
+    pusher.push(tracker.desired.apply((RULES, rule(1, n), ("allow", n)) for n in range(25)))
     assert [len(ops) for ops in switch.writes] == [10, 10, 5]
-    pusher.push(tracker.desired.apply([(RULES, (1, 0), ("deny", 1)), (RULES, (1, 1), None), (RULES, (1, 2), ("allow", 2))]))
+    pusher.push(tracker.desired.apply([(RULES, rule(1, 0), ("deny", 1)), (RULES, rule(1, 1), None), (RULES, rule(1, 2), ("allow", 2))]))
     assert pusher.writes.as_dict() == {"requests": 5, "inserted": 25, "modified": 1, "deleted": 1}
 
 
 def test_a_key_touched_twice_is_written_once():
     tracker, switch, pusher = make()
-    pusher.push(tracker.desired.apply([(RULES, (1, 0), ("allow", 1)), (RULES, (1, 0), ("deny", 1))]))
-    assert switch.writes == [[Op("insert", RULES, (1, 0), ("deny", 1))]]
+    pusher.push(tracker.desired.apply([(RULES, rule(1, 0), ("allow", 1)), (RULES, rule(1, 0), ("deny", 1))]))
+    assert switch.writes == [[Op("insert", RULES, rule(1, 0), ("deny", 1))]]
 
 
 def test_a_refused_rule_closes_the_endpoints_of_its_list_and_no_other():
-    tracker, switch, pusher = make(lambda op: op.key[0] == 11 and op.table == RULES)
+    tracker, switch, pusher = make(lambda op: op.table == RULES and op.key[0][0] == 11)
     pusher.push(tracker.desired.apply([*endpoint(1, 10), *endpoint(2, 20)]))
     assert switch.bound == {2}
     assert pusher.closed == {(BINDING, (1,))}
@@ -104,8 +109,8 @@ def test_a_refused_rule_closes_the_endpoints_of_its_list_and_no_other():
 def test_an_endpoint_that_was_open_is_closed_when_its_edit_is_refused_and_opens_when_the_edit_gets_through():
     tracker, switch, pusher = make()
     pusher.push(tracker.desired.apply(endpoint(1, 10)))
-    switch.refuse = lambda op: op.table == RULES and op.key[0] == 30
-    pusher.push(tracker.desired.apply([(RULES, (30, "x", 1), ("deny", 9)), (BINDING, (1,), ("bind", 1, 1, 30))]))
+    switch.refuse = lambda op: op.table == RULES and op.key[0][0] == 30
+    pusher.push(tracker.desired.apply([(RULES, rule(30), ("deny", 9)), (BINDING, (1,), ("bind", 1, 1, 30))]))
     assert switch.bound == set()
     switch.refuse = lambda op: False
     pusher.push_all()
@@ -114,24 +119,24 @@ def test_an_endpoint_that_was_open_is_closed_when_its_edit_is_refused_and_opens_
 
 
 def test_an_endpoint_that_comes_later_and_needs_a_refused_list_stays_closed():
-    tracker, switch, pusher = make(lambda op: op.table == RULES and op.key[0] == 10)
+    tracker, switch, pusher = make(lambda op: op.table == RULES and op.key[0][0] == 10)
     pusher.push(tracker.desired.apply(endpoint(1, 10)))
     pusher.push(tracker.desired.apply([(BINDING, (2,), ("bind", 1, 1, 10))]))
     assert switch.bound == set()
 
 
 def test_an_intent_that_no_longer_needs_the_refused_row_opens_the_endpoint():
-    tracker, switch, pusher = make(lambda op: op.table == RULES and op.key[0] == 11)
+    tracker, switch, pusher = make(lambda op: op.table == RULES and op.key[0][0] == 11)
     pusher.push(tracker.desired.apply(endpoint(1, 10)))
     assert switch.bound == set()
-    pusher.push(tracker.desired.apply([(PEER, (1, 7), None), (RULES, (11, "x", 1), None)]))
+    pusher.push(tracker.desired.apply([(PEER, (1, 7), None), (RULES, rule(11), None)]))
     pusher.reconsider()
     assert switch.bound == {1} and not pusher.closed
 
 
 def test_a_chain_is_closed_through_its_self_class():
-    tracker, switch, pusher = make(lambda op: op.table == RULES and op.key[0] == 50)
-    rows = [(SELF, (1, 3), ("set_variant", 5, 51)), (PEER, (5, 7), ("set_list", 50)), (RULES, (50, "x", 1), ("deny", 1))]
+    tracker, switch, pusher = make(lambda op: op.table == RULES and op.key[0][0] == 50)
+    rows = [(SELF, (1, 3), ("set_variant", 5, 51)), (PEER, (5, 7), ("set_list", 50)), (RULES, rule(50), ("deny", 1))]
     pusher.push(tracker.desired.apply([*endpoint(1, 10), *endpoint(2, 20), *rows]))
     assert switch.bound == {2}
 

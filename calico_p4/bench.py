@@ -1,0 +1,158 @@
+"""Packets through the driver's own switch, and what became of each, in the contract's words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from calico_p4 import decisions, frames
+from calico_p4.driver import Driver
+from calico_p4.names import Places
+from calico_p4.packets import CannotBuild, Packet, build, complete
+from calico_p4.ports import Port
+from felix_proto.types import WorkloadEndpoint
+from k8s_p4.reasons import Reason
+from k8s_p4.target import EmbeddedClient, Injected
+
+Answer = dict[str, Any]
+
+
+class NotSent(Exception):
+    """A packet that did not enter the switch; ``reason`` is the contract's word, the text says why."""
+
+    def __init__(self, text: str, reason: str = "not_sent") -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class Bench:
+    """Sends packets and remembers how each left, so that another can be its reply."""
+
+    def __init__(self, driver: Driver, switch: EmbeddedClient) -> None:
+        self._driver, self._switch = driver, switch
+        self._places = Places(driver.store, driver.ports)
+        self._left: dict[Any, tuple[frames.Fields, Port]] = {}
+
+    def settle(self) -> None:
+        """Look at the driver's state anew; to be called when it has changed."""
+        self._places = Places(self._driver.store, self._driver.ports)
+
+    def send(self, packet: Packet) -> Answer:
+        """Send one packet and return the contract's answer."""
+        try:
+            port, frame = self._prepare(packet)
+        except NotSent as error:
+            return not_sent(packet, str(error), error.reason)
+        if packet.fields.get("flow", "new") == "new":
+            self._switch.clear_learned()
+        injected = self._switch.inject(port.number, frame, at_seconds=packet.at)
+        return self._answer(packet, port, frame, injected)
+
+    # --- entering
+
+    def _prepare(self, packet: Packet) -> tuple[Port, bytes]:
+        """Return where a packet enters, and its frame."""
+        given = packet.fields
+        if "raw" in given:
+            frame = bytes.fromhex(given["raw"])
+            fields = frames.parse(frame)
+            return self._entry(given, fields.src if fields else None), frame
+        original, port = self._original(given["reply_to"]) if "reply_to" in given else (None, None)
+        try:
+            fields_ = complete(given, original)
+        except CannotBuild as error:
+            raise NotSent(str(error)) from error
+        if port is None or "from" in given:
+            port = self._entry(given, fields_["src"])
+        return port, build(fields_, port.mac)
+
+    def _original(self, packet_id: Any) -> tuple[frames.Fields, Port]:
+        if packet_id not in self._left:
+            raise NotSent(f"no earlier packet {packet_id!r} left the switch", "no_original")
+        return self._left[packet_id]
+
+    def _entry(self, given: Mapping[str, Any], src: str | None) -> Port:
+        """Return the port that ``from`` names; ``auto`` follows the source address."""
+        where = given.get("from", "auto")
+        kind, _, name = where.partition(":")
+        port: Port | None
+        if kind == "auto":
+            port = self._port_of_source(src)
+        elif kind == "workload":
+            port = self._port_of_workload(name)
+        elif kind == "interface":
+            port = self._driver.ports.get(name)
+        else:
+            port = next(iter(self._driver.ports.of_kind(kind)), None)
+        if port is None:
+            raise NotSent(f"from {where!r}: there is no such port")
+        return port
+
+    def _port_of_source(self, src: str | None) -> Port | None:
+        owner = self._places.owner(src) if src else None
+        if owner is not None:
+            return self._driver.ports.get(self._driver.store.endpoints[owner].name)
+        kind = "host" if src and self._places.is_own(src) else "uplink"
+        return next(iter(self._driver.ports.of_kind(kind)), None)
+
+    def _port_of_workload(self, name: str) -> Port | None:
+        key = self._places.endpoint(name)
+        return None if key is None else self._driver.ports.get(self._driver.store.endpoints[key].name)
+
+    # --- leaving
+
+    def _answer(self, packet: Packet, entered: Port, frame: bytes, injected: Injected) -> Answer:
+        reason = _reason(injected)
+        answer: Answer = {"id": packet.id, "verdict": "deny", "out": None, "tunnel": None, "reason": reason, "policy": [],
+                          "packet": None, "raw": None}  # fmt: skip
+        came = frames.parse(frame)
+        if injected.outputs and reason == "neighbour":
+            answer["answer"] = injected.outputs[0][1].hex()
+        elif injected.outputs:
+            self._note_left(answer, packet, *injected.outputs[0])
+        answer["policy"] = self._policy(injected, entered, came)
+        if reason == "policy" and answer["policy"] and self._by_default(injected):
+            answer["reason"] = "default_deny"
+        return answer
+
+    def _note_left(self, answer: Answer, packet: Packet, number: int, frame: bytes) -> None:
+        port, fields = self._driver.ports.by_number(number), frames.parse(frame)
+        if port is None:
+            raise AssertionError(f"packet {packet.id!r} left by port {number}, which the inventory does not have")
+        answer |= {"verdict": "allow", "out": self._places.out(port, fields.dst if fields else None), "raw": frame.hex()}
+        if fields is not None:
+            answer["packet"] = fields._asdict()
+            self._left[packet.id] = fields, port
+
+    def _policy(self, injected: Injected, entered: Port, came: frames.Fields | None) -> list[dict[str, Any]]:
+        """Return what decided in each stage that was met, in order."""
+        sender = self._places.behind(entered, came.src if came else None)
+        receiver = self._places.owner(came.dst) if came else None
+        found = []
+        for stage, key in (("egress", sender), ("ingress", receiver)):
+            path = self._path(stage, injected)
+            if path:
+                endpoint: WorkloadEndpoint | None = self._driver.store.endpoints.get(key) if key else None
+                found.append(decisions.decision(stage, path, endpoint))
+        return found
+
+    def _path(self, stage: str, injected: Injected) -> Any:
+        slot = injected.metadata.get(f"{stage}_slot", 0)
+        return self._driver.translator.slot_origin(stage, slot) if slot else None
+
+    def _by_default(self, injected: Injected) -> bool:
+        paths = [path for stage in ("egress", "ingress") if (path := self._path(stage, injected))]
+        return paths[-1][-1].action == "deny" and decisions.is_default(paths[-1])
+
+
+def _reason(injected: Injected) -> str:
+    """Return the contract's word for the reason that the pipeline reports."""
+    if injected.outcome == "SHORT_FRAME":
+        return "parse"
+    if injected.outcome in ("NO_PORT", "LOOP"):
+        raise AssertionError(f"the pipeline went wrong: {injected.outcome}, {injected.metadata}")
+    return Reason(injected.metadata["reason"]).contract_name
+
+
+def not_sent(packet: Packet, text: str, reason: str = "not_sent") -> Answer:
+    """Return the answer for a packet that did not enter the switch."""
+    return {"id": packet.id, "verdict": "error", "out": None, "tunnel": None, "reason": reason, "policy": [], "packet": None,
+            "raw": None, "detail": text}  # fmt: skip

@@ -1,0 +1,188 @@
+"""The driver: intent in, rows on the target out. No threads, no clock, no files: whoever feeds it decides when.
+
+    apply(payload)   record what Felix says
+    sync()           translate what changed and push it; nothing before InSync
+    rest()           let the hold-offs run out: delete what nothing uses any more, try again what was refused
+
+At InSync the target is read back: rows that are there as wanted stay untouched, missing ones are added, and only then are stale
+ones deleted. Afterwards every batch of changes becomes transactions, pushed one after the other.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from calico_p4.degraded import Degraded, from_translator
+from calico_p4.log import get_logger
+from calico_p4.p4runtime.errors import TargetError, TargetLost
+from calico_p4.ports import PortInventory
+from calico_p4.push import Pusher
+from calico_p4.switch import Switch, port_numbers
+from datastore.allocator import Allocator
+from datastore.dirty import Dirty, MemberDelta
+from datastore.intent import IntentError, IntentStore
+from datastore.tracker import Change, Op, Tracker
+from felix_proto.types import Payload, WorkloadEndpointID
+from k8s_p4.rows import TABLES
+from translator import Translator
+
+
+class Driver:
+    """One node's driver, from its empty state to whatever the messages make of it."""
+
+    def __init__(self, switch: Switch | None, allocator: Allocator, extra_ports: Sequence[Mapping[str, Any]] = ()) -> None:
+        """``switch`` must be prepared; None: there is none yet, `attach` brings it. ``extra_ports``: see PortInventory."""
+        self.store = IntentStore()
+        self.tracker = Tracker()
+        self.translator = Translator(allocator)
+        self.ports = PortInventory(port_numbers(switch, allocator), extra_ports)
+        self.pusher = Pusher(self.tracker, self._write)
+        self.messages: dict[str, Degraded] = {}
+        """Messages that made no sense, by their object."""
+        self.changed_endpoints: set[WorkloadEndpointID] = set()
+        """Endpoints that changed since whoever reports on them last cleared this."""
+        self._connection, self._allocator = switch, allocator
+        self._ids_known = not allocator.empty
+        self._translated = self._resynced = False
+        self._log = get_logger()
+
+    def apply(self, payload: Payload) -> None:
+        """Record one message. One that makes no sense changes nothing, and is listed as Degraded."""
+        try:
+            self.store.apply(payload)
+        except IntentError as error:
+            self._log.error("message not applied", kind=error.kind, object=str(error.id), reason=error.reason)
+            self.messages[str(error.id)] = Degraded(f"{error.kind} {error.id}", error.reason, "partial")
+
+    def sync(self) -> None:
+        """Translate and push what changed since the last call. Nothing before InSync but the ports: packets can come in there.
+
+        Raises:
+            TargetError: (or a subclass) the target is lost or not ours; what was not confirmed stays pending.
+        """
+        if not self.store.in_sync:
+            self.ports.refresh(self.store, everything(self.store))
+            return
+        dirty = self.store.take_dirty()
+        if dirty or not self._translated:
+            self._translate(dirty)
+
+    def _translate(self, dirty: Dirty) -> None:
+        self.changed_endpoints |= dirty.endpoints
+        self.ports.refresh(self.store, dirty)
+        self._translated = True
+        self._carry_out(self.translator.translate(self.store, dirty, self.ports))
+        self.ports.forget_removed()
+
+    def rest(self) -> None:
+        """Come to rest: as if nothing had happened for a while. Exceptions as in ``sync``."""
+        self.sync()
+        if not self._resynced:
+            if self._translated:
+                self.read_back()
+            return
+        self._carry_out(self.translator.rest())
+        if self.tracker.pending_count():
+            self.pusher.push_all()
+
+    def read_back(self) -> None:
+        """Take what the target holds for the actual rows, and push the difference: at InSync, and after losing the target."""
+        rows_there = 0
+        for table in TABLES:
+            rows = self._switch.read(table) if not self._switch.fresh else {}
+            self.tracker.actual.replace(table, rows)
+            rows_there += len(rows)
+        self._log.info("read back", rows=rows_there, pending=self.tracker.pending_count())
+        if not self._ids_known and rows_there and self.tracker.pending_count():
+            self.pusher.close_all()
+        self._switch.fresh = False
+        self._ids_known = True
+        self.pusher.push_all()
+        self._resynced = True
+
+    def attach(self, switch: Switch) -> None:
+        """Go on with another connection, after the old one was lost: the target may hold anything, or be another process.
+
+        Exceptions as in ``sync``.
+        """
+        self._connection = switch
+        self._resynced = False
+        if self.ports.renumber(port_numbers(switch, self._allocator)) and self._translated:
+            self.translator, self.tracker = Translator(self._allocator), Tracker()
+            self.pusher = Pusher(self.tracker, self._write, self.pusher.writes)
+            self._translated = False
+            self._translate(everything(self.store))
+        self.rest()
+
+    @property
+    def _switch(self) -> Switch:
+        if self._connection is None:
+            raise TargetLost("not connected")
+        return self._connection
+
+    def _write(self, ops: Sequence[Op]) -> list[str | None]:
+        return self._switch.write(ops)
+
+    def _carry_out(self, transactions: Iterable[Sequence[Change]]) -> None:
+        """Push transactions in order; the first ones of all are compared with the target as a whole."""
+        transactions = list(transactions)
+        self._allocator.flush()  # before the rows: a number on the target must not be forgotten
+        if not self._resynced:
+            for changes in transactions:
+                self.tracker.desired.apply(changes)
+            self.read_back()
+            return
+        waiting = iter(transactions)
+        try:
+            for changes in waiting:
+                self.pusher.push(self.tracker.desired.apply(changes))
+            self.pusher.reconsider()
+        except TargetError:
+            for changes in waiting:  # they are wanted nevertheless, and will be written when the target is back
+                self.tracker.desired.apply(changes)
+            raise
+
+    @property
+    def converged(self) -> bool:
+        """Whether the target holds what is wanted."""
+        return not self.tracker.pending_count()
+
+    def degraded(self) -> list[Degraded]:
+        """Return everything that does not work as intended, sorted."""
+        found = {from_translator(entry) for entry in self.translator.degraded.values()}
+        found.update(self.messages.values())
+        found.update(Degraded(f"Port {name}", problem, "partial") for name, problem in self.ports.problems.items())
+        found.update(self._refused())
+        return sorted(found)
+
+    def _refused(self) -> Iterable[Degraded]:
+        """Rows that the target refused, by the object that asked for them, and the endpoints closed because of it."""
+        for (table, key), error in self.tracker.errors().items():
+            value = self.tracker.desired.rows(table).get(key)
+            yield Degraded(self.translator.origin(table, key, value), f"{table} {key}: {error}", "pending")
+        for table, key in self.pusher.closed:
+            value = self.tracker.desired.rows(table).get(key)
+            direction = table.partition(".")[0]
+            reason = "the target refused a row that its policy depends on"
+            yield Degraded(self.translator.origin(table, key, value), reason, "closed", direction)
+
+
+def everything(store: IntentStore) -> Dirty:
+    """Return what is dirty for somebody who knows nothing yet of what the store holds."""
+    return Dirty(
+        ip_sets={key: MemberDelta(set(ip_set.members), set()) for key, ip_set in store.ip_sets.items()},
+        policies=set(store.policies),
+        profiles=set(store.profiles),
+        endpoints=set(store.endpoints),
+        host_endpoints=set(store.host_endpoints),
+        routes=set(store.routes),
+        vteps=set(store.vteps),
+        hosts=set(store.host_metadata),
+        pools=set(store.pools),
+        services=set(store.services),
+        service_accounts=set(store.service_accounts),
+        namespaces=set(store.namespaces),
+        wireguard=set(store.wireguard),
+        config=True,
+        bgp=True,
+        encapsulation=True,
+    )

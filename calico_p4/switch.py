@@ -1,0 +1,130 @@
+"""The target: connecting to it, putting the pipeline on it, writing and reading rows.
+
+Either a switch made in this process or a server at an address. What only the embedded target can do (virtual ports, packets,
+virtual time) goes through its own service, ``bench``; a server without it is used for its tables alone.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import grpc
+
+from calico_p4.p4runtime.client import CONNECT_TIMEOUT_S, Client, encode_update, open_channel
+from calico_p4.p4runtime.errors import TargetError, raise_target_error
+from calico_p4.ports import Numbers
+from datastore.tracker import Op
+from k8s_p4 import artefacts
+from k8s_p4.rows import TABLES
+from k8s_p4.target import EmbeddedClient, InProcessTarget
+
+DEVICE_ID = 1
+
+
+class PipelineMismatch(TargetError):
+    """The target runs another pipeline; it is not replaced unasked, for that would clear every entry on it."""
+
+
+class Switch:
+    """A connected target that runs our pipeline, with us as primary."""
+
+    def __init__(self, channel: Any, close: Callable[[], None], device_id: int = DEVICE_ID) -> None:
+        """``channel`` is grpc's or the in-process one; ``close`` ends whatever is behind it."""
+        self._close = close
+        self.client = Client(channel, device_id, time.time_ns() // 1_000_000)
+        self.bench: EmbeddedClient | None = EmbeddedClient(channel, timeout_s=CONNECT_TIMEOUT_S)
+        self.fresh = False
+        """Whether the pipeline was put there just now, so that there is nothing to read back."""
+
+    def prepare(self, replace_pipeline: bool = False) -> None:
+        """Become primary, and put the pipeline there if there is none.
+
+        Raises:
+            PipelineMismatch: another pipeline is there, and ``replace_pipeline`` is not set.
+            TargetError: (or a subclass) whatever else went wrong.
+        """
+        self.client.arbitrate()
+        there = self.client.pipeline_cookie()
+        if there is not None and there != pipeline_cookie() and not replace_pipeline:
+            raise PipelineMismatch(f"the target runs another pipeline (cookie {there:#x}, ours is {pipeline_cookie():#x})")
+        if there != pipeline_cookie():
+            self.client.set_pipeline(artefacts.p4info(), artefacts.device_config(), pipeline_cookie())
+            self.fresh = True
+        self._find_bench()
+
+    def _find_bench(self) -> None:
+        try:
+            if self.bench is not None:
+                self.bench.ports()
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                raise raise_target_error(error, "ListPorts") from error
+            self.bench = None
+
+    def write(self, ops: Sequence[Op]) -> list[str | None]:
+        """Send the ops as one Write; returns None or the server's error text for each. Exceptions as in Client.write."""
+        self.client.check()
+        return self.client.write([_update(op) for op in ops])
+
+    def read(self, table: str) -> dict[Any, Any]:
+        """Return the rows of a table that are on the target."""
+        codec = TABLES[table]
+        return dict(codec.decode(entry) for entry in self.client.read_tables([codec.id]))
+
+    def close(self) -> None:
+        """Leave; the entries stay on a target that lives elsewhere."""
+        self.client.close()
+        self._close()
+
+
+def _update(op: Op) -> bytes:
+    codec = TABLES[op.table]
+    key: Any = op.key
+    value: Any = op.value
+    return encode_update(op.kind, codec.wire_key(key) if value is None else codec.wire(key, value))
+
+
+@cache
+def pipeline_cookie() -> int:
+    """Return the number by which our pipeline is recognised on a target: 64 bits of the digest of its artefacts."""
+    return int.from_bytes(hashlib.blake2b(artefacts.read(artefacts.MANIFEST), digest_size=8).digest())
+
+
+class TargetPorts:
+    """Port numbers as the embedded target gives them: by name, the same as long as the target runs."""
+
+    def __init__(self, bench: EmbeddedClient) -> None:
+        self._bench = bench
+
+    def get(self, kind: str, meaning: str) -> int:
+        """Return the number of the port named ``meaning``, made if there is none."""
+        return self._bench.ensure_port(meaning)
+
+    def release(self, kind: str, meaning: str) -> None:
+        """Nothing: a virtual port stays where it is, and a packet into it is dropped as from an unknown port."""
+
+
+def port_numbers(switch: Switch | None, otherwise: Numbers) -> Numbers:
+    """Return who numbers the ports: the target where it is our own, else the allocator."""
+    return otherwise if switch is None or switch.bench is None else TargetPorts(switch.bench)
+
+
+def embedded() -> Switch:
+    """Make a fresh switch in this process."""
+    target = InProcessTarget()
+    return Switch(target.channel, target.stop)
+
+
+def connect(address: str, timeout_s: float = CONNECT_TIMEOUT_S) -> Switch:
+    """Connect to ``unix:PATH`` or ``HOST:PORT``. Raises TargetLost if nothing answers there within ``timeout_s`` seconds."""
+    channel = open_channel(address, timeout_s)
+    return Switch(channel, channel.close)
+
+
+def open_switch(target: str) -> Switch:
+    """Return the switch that ``--target`` names: ``embedded``, ``unix:PATH`` or ``HOST:PORT``; not yet prepared."""
+    return embedded() if target == "embedded" else connect(target)
+
+
