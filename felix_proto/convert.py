@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from felix_proto import types as t
+from felix_proto.descriptors import is_repeated
 
 Convert: TypeAlias = Callable[[Any], Any]
 
@@ -156,11 +157,11 @@ class Converter:
 
     def _field_converter(self, field: FieldDescriptor) -> Convert | None:
         if field.message_type is None:
-            return tuple if field.is_repeated else None
+            return tuple if is_repeated(field) else None
         if field.message_type.GetOptions().map_entry:
             return self._map_converter(field.message_type)
         convert = self._for(field.message_type)
-        return (lambda messages: tuple(map(convert, messages))) if field.is_repeated else convert
+        return (lambda messages: tuple(map(convert, messages))) if is_repeated(field) else convert
 
     def _map_converter(self, entry: Descriptor) -> Convert:
         values = entry.fields_by_name["value"].message_type
@@ -256,6 +257,6 @@ def _listed(fields: Any) -> list[Any]:
 
 def _raw(data: Any) -> object:
     """Return the value of an unknown field; a group becomes a tuple of (number, wire type, value)."""
-    if isinstance(data, UnknownFieldSet):
+    if not isinstance(data, int | bytes):
         return tuple((field.field_number, field.wire_type, _raw(field.data)) for field in _listed(data))
     return data

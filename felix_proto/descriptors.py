@@ -6,8 +6,10 @@ The pool is our own: another library in the process may well have registered a p
 """
 
 from collections.abc import MutableMapping
+from typing import Any, cast
 
 from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
@@ -27,3 +29,9 @@ def load(serialized: bytes, namespace: MutableMapping[str, object]) -> None:
     for name, enum in file.enum_types_by_name.items():
         namespace[name] = EnumTypeWrapper(enum)
         namespace.update((value.name, value.number) for value in enum.values)
+
+
+def is_repeated(field: FieldDescriptor) -> bool:
+    """Tell whether a field is a list or a map. Protobuf before 6.31 has no name for that but a label, which is on its way out."""
+    repeated = getattr(field, "is_repeated", None)
+    return cast(Any, field).label == 3 if repeated is None else bool(repeated)  # 3: FieldDescriptorProto.LABEL_REPEATED

@@ -11,6 +11,7 @@ from felix_proto import felixbackend_legacy_pb2 as legacy
 from felix_proto import felixbackend_pb2 as pb
 from felix_proto import types as t
 from felix_proto.decode import DecodeError, Decoder
+from felix_proto.descriptors import is_repeated
 from felix_proto.framing import Frame
 from felix_proto.recordings import read_recording
 from test.support.felix_messages import envelope, fill, frame, payload_kinds, random_messages
@@ -30,7 +31,7 @@ def leaves(message: Any) -> typing.Iterator[object]:
                 yield key
                 yield from leaves(item) if hasattr(item, "ListFields") else [item]
             continue
-        for item in value if field.is_repeated else [value]:
+        for item in value if is_repeated(field) else [value]:
             yield from leaves(item) if field.message_type is not None else [item]
 
 

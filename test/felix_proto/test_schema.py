@@ -11,6 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from felix_proto import felixbackend_legacy_pb2 as legacy
 from felix_proto import felixbackend_pb2 as pb
 from felix_proto import generate, types
+from felix_proto.descriptors import is_repeated
 from test.support.shared import needs_shared, shared_path
 
 _SCALARS = {
@@ -43,7 +44,7 @@ def type_name(field: FieldDescriptor) -> str:
         return f"map<{key},{value}>"
     element = field.message_type or field.enum_type
     name = element.name if element is not None else _SCALARS[field.type]
-    return f"repeated {name}" if field.is_repeated else name
+    return f"repeated {name}" if is_repeated(field) else name
 
 
 # What the .proto files say differently, and why.

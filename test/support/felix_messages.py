@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from hypothesis import strategies as st
 
 from felix_proto import felixbackend_pb2 as pb
+from felix_proto.descriptors import is_repeated
 from felix_proto.framing import Frame
 
 _INTEGERS = {
@@ -50,7 +51,7 @@ def fill(message: Any, numbers: Iterator[int] | None = None) -> Any:
 def _fill_field(message: Any, field: FieldDescriptor, numbers: Iterator[int]) -> None:
     target = getattr(message, field.name)
     if field.message_type is None:
-        if field.is_repeated:
+        if is_repeated(field):
             target.extend([_scalar(field, numbers), _scalar(field, numbers)])
         else:
             setattr(message, field.name, _scalar(field, numbers))
@@ -62,7 +63,7 @@ def _fill_field(message: Any, field: FieldDescriptor, numbers: Iterator[int]) ->
         else:
             fill(target[key], numbers)
     else:
-        for inner in (target.add(), target.add()) if field.is_repeated else (target,):
+        for inner in (target.add(), target.add()) if is_repeated(field) else (target,):
             inner.SetInParent()
             fill(inner, numbers)
 
@@ -84,7 +85,7 @@ def _random_field(field: FieldDescriptor) -> st.SearchStrategy[Any]:
         entry = field.message_type.fields_by_name
         return st.dictionaries(_random_value(entry["key"]), _random_value(entry["value"]), max_size=2)
     value = _random_value(field)
-    return st.lists(value, max_size=2) if field.is_repeated else value
+    return st.lists(value, max_size=2) if is_repeated(field) else value
 
 
 def _random_value(field: FieldDescriptor) -> st.SearchStrategy[Any]:
