@@ -30,11 +30,11 @@ def _rule(stage: str, ref: Any, endpoint: WorkloadEndpoint | None) -> dict[str, 
     rule = {"stage": stage, "action": ref.action, **_NOTHING}
     if ref.kind == "policy":
         place = _policy_index(ref, endpoint)
-        return rule | _policy_name(ref) | {"policy_index": place, "rule_index": ref.index, "rule_id": ref.rule_id}
+        return rule | _policy_name(ref) | {"policy_index": place, "rule_index": ref.rule_index, "rule_id": ref.rule_id}
     if ref.kind == "profile":
         places = endpoint.profile_ids if endpoint else ()
         place = places.index(ref.owner) if ref.owner in places else None
-        return rule | {"kind": "Profile", "name": ref.owner, "policy_index": place, "rule_index": ref.index, "rule_id": ref.rule_id}
+        return rule | {"kind": "Profile", "name": ref.owner, "policy_index": place, "rule_index": ref.rule_index, "rule_id": ref.rule_id}
     if ref.kind == "tier_end":
         return rule | {"kind": END_OF_TIER, "tier": ref.tier, "trigger": _policy_name(ref)}
     return rule | {"kind": END_OF_PROFILES}

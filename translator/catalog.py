@@ -14,6 +14,7 @@ from .groups import Groups
 from .rules import Action, Direction, Ref, compile_rule, set_ids
 
 Use = tuple[Direction, OwnerKey]
+Source = tuple[str, tuple[Rule, ...]]
 
 
 class PolicyStore(Protocol):
@@ -30,7 +31,7 @@ class Compiled:
 
     __slots__ = ("error", "rules", "sets", "source")
 
-    def __init__(self, source: Policy | Profile | None, rules: RuleSet | None, error: str, sets: set[str]) -> None:
+    def __init__(self, source: Source | None, rules: RuleSet | None, error: str, sets: set[str]) -> None:
         self.source, self.rules, self.error, self.sets = source, rules, error, sets
 
 
@@ -66,8 +67,8 @@ class Catalog:
         return {use for set_id in sets for use in self._users_of_set.get(set_id, ())}
 
     def is_current(self, use: Use, store: PolicyStore) -> bool:
-        """Whether the version in force was made from what the store holds."""
-        return self._compiled[use].source == _source(use[1], store)
+        """Whether the version in force was made from the rules that the store holds now."""
+        return self._compiled[use].source == _source(use, store)
 
     def is_stale(self, use: Use) -> bool:
         """Whether the policy must be compiled before a chain may use it."""
@@ -80,7 +81,7 @@ class Catalog:
     def stage(self, use: Use, store: PolicyStore) -> None:
         """Compile a new version; acquires its groups."""
         self._stale.discard(use)
-        self._staged[use] = _compile(use, _source(use[1], store), self._groups)
+        self._staged[use] = _compile(use, _object(use[1], store), _source(use, store), self._groups)
 
     def adopt(self) -> set[Use]:
         """Put the staged versions in force; returns what changed. The old versions' groups are released by `finish`."""
@@ -117,26 +118,30 @@ class Catalog:
         self._retired.clear()
 
 
-def _source(owner: OwnerKey, store: PolicyStore) -> Policy | Profile | None:
+def _object(owner: OwnerKey, store: PolicyStore) -> Policy | Profile | None:
     name = owner[1]
-    if isinstance(name, str):
-        return store.profiles.get(name)
-    return store.policies.get(name)
+    return store.profiles.get(name) if isinstance(name, str) else store.policies.get(name)
 
 
-def _rules(source: Policy | Profile, direction: Direction) -> tuple[Rule, ...]:
-    return source.inbound_rules if direction == "ingress" else source.outbound_rules
-
-
-def _compile(use: Use, source: Policy | Profile | None, groups: Groups) -> Compiled:
+def _source(use: Use, store: PolicyStore) -> Source | None:
+    """What the rows of one direction are made from: the tier's name and the rules; None if there is no such object."""
     direction, owner = use
-    if source is None:
+    found = _object(owner, store)
+    if found is None:
+        return None
+    tier = found.tier if isinstance(found, Policy) else ""
+    return tier, found.inbound_rules if direction == "ingress" else found.outbound_rules
+
+
+def _compile(use: Use, found: Policy | Profile | None, source: Source | None, groups: Groups) -> Compiled:
+    direction, owner = use
+    if found is None or source is None:
         return Compiled(None, None, f"{describe(owner)} was never sent", set())
-    sets = {set_id for rule in _rules(source, direction) for set_id in set_ids(rule)}
+    sets = {set_id for rule in source[1] for set_id in set_ids(rule)}
     compiled = []
     try:
-        for index, rule in enumerate(_rules(source, direction)):
-            compiled.append(compile_rule(rule, _namer(use, source, index, rule), direction, groups))
+        for index, rule in enumerate(source[1]):
+            compiled.append(compile_rule(rule, _namer(use, found, index, rule), direction, groups))
     except Untranslatable as error:
         for done in compiled:
             for side, group in done.held:

@@ -7,13 +7,13 @@ A variant is a chain as seen by endpoints whose own address is in particular gro
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
 from felix_proto.types import PolicyID, WorkloadEndpointID
 
-from .composition import Node
+from .composition import Head, Meet
 from .identity import Side
 from .numbers import Names, Numbers
 from .rule_lists import Change, RuleList, RuleLists
@@ -65,7 +65,7 @@ class Chain:
 
     __slots__ = ("bound", "default_own", "head", "id", "key", "meaning", "self_rows", "variants")
 
-    def __init__(self, number: int, key: ChainKey, meaning: str, head: Node) -> None:
+    def __init__(self, number: int, key: ChainKey, meaning: str, head: Head) -> None:
         self.id, self.key, self.meaning, self.head = number, key, meaning, head
         self.variants: dict[int, Variant] = {}
         self.default_own = 0
@@ -89,7 +89,7 @@ class ChainTables:
 
     # -- whole chains -------------------------------------------------------------------------------------------------
 
-    def make(self, key: ChainKey, head: Node) -> Chain:
+    def make(self, key: ChainKey, head: Head) -> Chain:
         """A chain with a number of its own and no rows yet."""
         meaning = key.meaning()
         return Chain(self._chains.get(meaning), key, meaning, head)
@@ -105,6 +105,24 @@ class ChainTables:
         for own in chain.variants.keys() - lists.keys():
             self._drop_variant(chain.variants.pop(own), changes)
 
+    def probe(self, chain: Chain, meet: Meet) -> None:
+        """Let ``meet`` see every pair of own and peer groups that the chain has rows for."""
+        own_groups = {self.own.content(number) & meet.self_mask for number in {0, *chain.self_rows}} | chain.variants.keys()
+        peers = {self.peer.content(number) & meet.peer_mask for number in self.peer.identities_in(meet.peer_mask)}
+        for own in own_groups:
+            for peer in {0, *peers}:
+                meet.rows(own, peer)
+
+    def rename(self, chain: Chain, key: ChainKey) -> None:
+        """Let the chain mean ``key`` from now on: every endpoint bound to it moved there."""
+        meaning = key.meaning()
+        self._chains.rename(chain.meaning, meaning)
+        for variant in chain.variants.values():
+            new = meaning + variant.meaning[len(chain.meaning) :]
+            self._variants.rename(variant.meaning, new)
+            variant.meaning = new
+        chain.key, chain.meaning = key, meaning
+
     def remove(self, chain: Chain, changes: list[Change]) -> None:
         """Delete every row of a chain that nothing is bound to."""
         self._set_self_rows(chain, {}, changes)
@@ -113,7 +131,7 @@ class ChainTables:
         chain.variants.clear()
         self._chains.retire(chain.meaning)
 
-    def _lists(self, head: Node, own: int, changes: list[Change]) -> tuple[RuleList, dict[int, RuleList]]:
+    def _lists(self, head: Head, own: int, changes: list[Change]) -> tuple[RuleList, dict[int, RuleList]]:
         default = self.lists.get(head.rows(own, 0), changes)
         found: dict[int, RuleList] = {}
         by_groups: dict[int, RuleList] = {}
@@ -237,3 +255,9 @@ class ChainTables:
         self.lists.rest(changes)
         self._chains.settle()
         self._variants.settle()
+
+    def resolvers(self, stage: str) -> dict[str, Callable[[int], str]]:
+        """Names, the same in every run, for the numbers of this stage."""
+        kinds = {"chain": self._chains, "variant": self._variants}
+        named = {f"{stage}.{kind}": numbers.meaning for kind, numbers in kinds.items()}
+        return {**named, f"{stage}.list": self.lists.meaning, f"{stage}.slot": self.lists.slots.text}

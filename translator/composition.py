@@ -109,8 +109,8 @@ class Node:
         self.rule_sets, self.default, self.next = tuple(rule_sets), default, after
         self._cache: dict[tuple[int, int], tuple[Row, ...]] = {}
         self._by_steps: dict[tuple[int, ...], tuple[Row, ...]] = {}
-        self.self_mask = after.self_mask if after else 0
-        self.peer_mask = after.peer_mask if after else 0
+        self.self_mask: int = after.self_mask if after else 0
+        self.peer_mask: int = after.peer_mask if after else 0
         for rule_set in rule_sets:
             self.self_mask |= rule_set.self_mask
             self.peer_mask |= rule_set.peer_mask
@@ -149,6 +149,47 @@ class Node:
                 if part.ends:
                     return parts, needs_tail
         return parts, needs_tail or self.default is None
+
+
+class Meet:
+    """Two versions of a chain at once: allowed is what both allow. The step between them, where one direction of a path
+    opens while the other closes; packets are judged by the old or by the new version, whichever denies."""
+
+    __slots__ = ("_by_rows", "closes", "new", "old", "opens", "peer_mask", "self_mask")
+
+    def __init__(self, old: Head, new: Head) -> None:
+        self.old, self.new = old, new
+        self.self_mask: int = old.self_mask | new.self_mask
+        self.peer_mask: int = old.peer_mask | new.peer_mask
+        self._by_rows: dict[tuple[int, int], tuple[Row, ...]] = {}
+        self.closes = self.opens = False
+        """Whether the new version denies something that the old allows, and the other way, among what was asked."""
+
+    def rows(self, own: int, peer: int) -> tuple[Row, ...]:
+        """As `Node.rows`. Raises TooManyRows."""
+        old, new = self.old.rows(own, peer), self.new.rows(own, peer)
+        key = (id(old), id(new))
+        rows = self._by_rows.get(key)
+        if rows is None:
+            rows = self._by_rows[key] = new if old == new else self._product(old, new)
+        return rows
+
+    def _product(self, old: tuple[Row, ...], new: tuple[Row, ...]) -> tuple[Row, ...]:
+        out = []
+        for before in old:
+            for after in new:
+                box = l4.intersect_boxes(before.box, after.box)
+                if box is not None:
+                    self.closes |= before.allow and not after.allow
+                    self.opens |= after.allow and not before.allow
+                    out.append(Row(box, before.allow and after.allow, (after if before.allow else before).path))
+            if len(out) > MAX_ROWS:
+                raise TooManyRows
+        return _prune(out)
+
+
+Head = Node | Meet
+"""What a chain's rows are made from."""
 
 
 def _backwards(steps: Sequence[Step], end: tuple[Row, ...], tail: tuple[Row, ...]) -> list[Row]:

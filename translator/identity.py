@@ -109,6 +109,12 @@ class Side:
         """The names of the groups in ``content``, sorted."""
         return sorted(self._group_names[bit][0] for bit in bits(content))
 
+    def text(self, number: int) -> str:
+        """An identity as the names of its groups; "?NUMBER" for one that is free."""
+        if number and number not in self._classes:
+            return f"?{number}"
+        return "{" + "&".join(self.names_of(self.content(number))) + "}"
+
     # -- classes ------------------------------------------------------------------------------------------------------
 
     def content(self, number: int) -> int:

@@ -14,6 +14,7 @@ class Names(Protocol):
     def release(self, kind: str, meaning: str) -> None: ...
     def rename(self, kind: str, old: str, new: str) -> None: ...
     def items(self, kind: str) -> Iterator[tuple[str, int]]: ...
+    def meaning(self, kind: str, number: int) -> str | None: ...
 
 
 class Numbers:
@@ -36,6 +37,10 @@ class Numbers:
         """The number of ``meaning``; an earlier run's number if the allocator remembers one."""
         self._live.add(meaning)
         return self._names.get(self.kind, meaning)
+
+    def meaning(self, number: int) -> str:
+        """What a number means; "?NUMBER" if it is free."""
+        return self._names.meaning(self.kind, number) or f"?{number}"
 
     def rename(self, old: str, new: str) -> None:
         """Let the number of ``old`` mean ``new``, which must not be in use in this run."""

@@ -15,7 +15,7 @@ from felix_proto.types import PolicyID, TierInfo, WorkloadEndpoint, WorkloadEndp
 from .addresses import parse_cidr
 from .catalog import Catalog, PolicyStore, Use
 from .chains import Chain, ChainKey, ChainTables, TierKey
-from .composition import Node, TooManyRows, end_of_tier
+from .composition import Head, Meet, Node, TooManyRows, end_of_tier
 from .errors import Untranslatable
 from .groups import Delta, Groups, IPSetView
 from .identity import Commit, Side
@@ -63,6 +63,7 @@ class Stage:
         self._catalog = catalog
         self._chains: dict[ChainKey, Chain] = {}
         self._bound: dict[WorkloadEndpointID, ChainKey] = {}
+        self._came_from: dict[WorkloadEndpointID, ChainKey] = {}
         self._places: dict[WorkloadEndpointID, tuple[int, ...]] = {}
         self._members: dict[ChainKey, set[WorkloadEndpointID]] = {}
         self._rows: dict[WorkloadEndpointID, tuple[int, tuple[Any, ...]]] = {}
@@ -76,9 +77,10 @@ class Stage:
         old = self._bound.pop(endpoint_id, None)
         if old is not None:
             self._members[old].discard(endpoint_id)
+            self._came_from[endpoint_id] = old
         if key is None:
             self._places.pop(endpoint_id, None)
-            return {old} - {None}
+            return set() if old is None else {old}
         self._bound[endpoint_id] = key
         self._places[endpoint_id] = places
         if key not in self._members:
@@ -86,7 +88,7 @@ class Stage:
             for owner in key.owners():
                 self._users.setdefault((self.direction, owner), set()).add(key)
         self._members[key].add(endpoint_id)
-        return {key, old} - {None}
+        return {key} if old is None else {key, old}
 
     def chain_of(self, endpoint_id: WorkloadEndpointID) -> ChainKey | None:
         """The chain an endpoint is bound to, whether or not it could be translated."""
@@ -121,10 +123,50 @@ class Stage:
             except TooManyRows:
                 self._break(chain.key, TOO_MANY, changes)
 
-    def edit(self, keys: Iterable[ChainKey], changes: list[Change]) -> None:
-        """Make these chains anew, then the bindings of their endpoints."""
+    def close(self, keys: Iterable[ChainKey], changes: list[Change]) -> dict[Chain, Meet]:
+        """First half of an edit: chains that cannot be translated are closed. Returns the others that exist and change,
+        each as a step between its two versions."""
+        meets: dict[Chain, Meet] = {}
         for key in sorted(keys):
-            if self._members.get(key):
+            if not self._members.get(key):
+                continue
+            errors = [e for owner in key.owners() if (e := self._catalog.get((self.direction, owner)).error)]
+            self.errors.pop(key, None)
+            if errors:
+                self._break(key, errors[0], changes)
+                continue
+            chain = self._chains.get(key) or self._take_over(key)
+            if chain is not None and chain.head is not (head := self._head(key)):
+                meets[chain] = Meet(chain.head, head)
+        self._came_from.clear()
+        return meets
+
+    def _take_over(self, key: ChainKey) -> Chain | None:
+        """A chain that all its endpoints left for ``key`` becomes it: an edit in place instead of a new chain."""
+        left = {self._came_from[e] for e in self._members[key] if e in self._came_from}
+        free = [old for old in left if not self._members.get(old) and old in self._chains]
+        if not free:
+            return None
+        old = max(free, key=lambda k: len(set(k.owners()) & set(key.owners())))
+        chain = self._chains[key] = self._chains.pop(old)
+        self.tables.rename(chain, key)
+        return chain
+
+    def step(self, meets: Mapping[Chain, Meet], changes: list[Change]) -> None:
+        """Between the halves: what either version denies is denied."""
+        for chain, meet in meets.items():
+            chain.head = meet
+            try:
+                self.tables.refresh(chain, changes)
+            except TooManyRows:
+                self._break(chain.key, TOO_MANY, changes)
+            else:
+                self._write_bindings(chain.key, changes)
+
+    def edit(self, keys: Iterable[ChainKey], changes: list[Change]) -> None:
+        """Second half: make these chains anew, then the bindings of their endpoints."""
+        for key in sorted(keys):
+            if self._members.get(key) and key not in self.errors:
                 self._edit(key, changes)
                 self._write_bindings(key, changes)
 
@@ -133,16 +175,11 @@ class Stage:
         self._write_binding(endpoint_id, changes)
 
     def _edit(self, key: ChainKey, changes: list[Change]) -> None:
-        errors = [e for owner in key.owners() if (e := self._catalog.get((self.direction, owner)).error)]
-        if errors:
-            self._break(key, errors[0], changes)
-            return
         head = self._head(key)
         chain = self._chains.get(key)
         if chain is None:
             chain = self._chains[key] = self.tables.make(key, head)
         chain.bound = {endpoint_id: self._places[endpoint_id] for endpoint_id in self._members[key]}
-        self.errors.pop(key, None)
         try:
             if chain.variants and chain.head is head:
                 self.tables.follow_self(chain, changes)
@@ -225,8 +262,8 @@ class Stage:
     def _keep_live_nodes(self) -> None:
         live: set[int] = set()
         for chain in self._chains.values():
-            node: Node | None = chain.head
-            while node is not None and id(node) not in live:
+            node: Head | None = chain.head
+            while isinstance(node, Node) and id(node) not in live:
                 live.add(id(node))
                 node = node.next
         self._nodes = {key: node for key, node in self._nodes.items() if id(node) in live}
@@ -251,7 +288,7 @@ class PolicyPart:
         touched, gone = self._bind(store, dirty)
         self._stage(store, dirty, touched, remade)
         yield self._follow()
-        yield self._edit(touched, gone)
+        yield from self._edit(touched, gone)
 
     def closed(self, endpoint_id: WorkloadEndpointID, direction: Direction) -> str | None:
         """Why an endpoint's direction cannot be translated and so is closed; None where it can."""
@@ -302,15 +339,42 @@ class PolicyPart:
             changes.extend(_identity_rows(name, commit))
         return changes
 
-    def _edit(self, touched: dict[Direction, set[ChainKey]], gone: set[WorkloadEndpointID]) -> list[Change]:
-        changes: list[Change] = []
+    def _edit(
+        self, touched: dict[Direction, set[ChainKey]], gone: set[WorkloadEndpointID]
+    ) -> Iterator[list[Change]]:
         adopted = self.catalog.adopt()
+        keys = {d: touched[d] | stage.users(use for use in adopted if use[0] == d) for d, stage in self.stages.items()}
+        changes: list[Change] = []
+        meets = {d: stage.close(keys[d], changes) for d, stage in self.stages.items()}
+        if self._crossing(meets):
+            for direction, stage in self.stages.items():
+                stage.step(meets[direction], changes)
+        if changes:
+            yield changes
+        changes = []
         for direction, stage in self.stages.items():
-            stage.edit(touched[direction] | stage.users(use for use in adopted if use[0] == direction), changes)
+            stage.edit(keys[direction], changes)
             for endpoint_id in gone:
                 stage.unbind(endpoint_id, changes)
+        yield changes
         self.catalog.finish()
-        return changes
+
+    def _crossing(self, meets: Mapping[Direction, Mapping[Chain, Meet]]) -> bool:
+        """Whether one direction closes something while the other opens something: a packet between two local endpoints
+        could slip through between the writes."""
+        egress, ingress = meets["egress"], meets["ingress"]
+        if not (egress and ingress):
+            return False
+        for direction, stage in self.stages.items():
+            for chain, meet in meets[direction].items():
+                try:
+                    stage.tables.probe(chain, meet)
+                except TooManyRows:
+                    return True
+        return any(
+            any(m.closes for m in one.values()) and any(m.opens for m in other.values())
+            for one, other in ((egress, ingress), (ingress, egress))
+        )
 
 
 def _identity_rows(side: str, commit: Commit) -> Iterator[Change]:

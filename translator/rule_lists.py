@@ -35,7 +35,7 @@ def path_text(path: tuple[Ref, ...]) -> str:
 @lru_cache(maxsize=65536)
 def _ref_text(ref: Ref) -> str:
     owner = "/".join(part for part in ref.owner if part) if isinstance(ref.owner, tuple) else ref.owner or ""
-    place = "" if ref.index is None else f"#{ref.index}"
+    place = "" if ref.rule_index is None else f"#{ref.rule_index}"
     rule_id = f"({ref.rule_id})" if ref.rule_id else ""
     return f"{ref.kind}:{ref.tier}:{owner}:{ref.direction}{place}:{ref.action}{rule_id}"
 
@@ -87,6 +87,11 @@ class Slots:
     def path(self, number: int) -> tuple[Ref, ...] | None:
         """What slot ``number`` stands for."""
         return self._paths.get(number)
+
+    def text(self, number: int) -> str:
+        """The path as text; "?NUMBER" if the slot is not in use."""
+        path = self._paths.get(number)
+        return path_text(path) if path else f"?{number}"
 
     def items(self) -> Iterator[tuple[int, tuple[Ref, ...]]]:
         """All slots in use."""

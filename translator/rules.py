@@ -35,7 +35,7 @@ class Ref(NamedTuple):
     """What decided, or was passed on the way: a rule of a policy or profile, the end of a tier, or of the profiles.
 
     ``owner`` is the policy (for the end of a tier its first live policy, the trigger), the profile's name, or None after
-    the profiles; ``index`` the rule's place in its direction's list, None at an end.
+    the profiles; ``rule_index`` the rule's place in its direction's list, None at an end.
     """
 
     kind: Literal["policy", "profile", "tier_end", "profiles_end"]
@@ -43,7 +43,7 @@ class Ref(NamedTuple):
     action: Action
     owner: PolicyID | str | None = None
     tier: str = ""
-    index: int | None = None
+    rule_index: int | None = None
     rule_id: str = ""
 
 

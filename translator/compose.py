@@ -1,0 +1,109 @@
+"""The translator as a whole: the parts, the order of their transactions, and the names behind the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+from felix_proto.types import WorkloadEndpointID
+
+from .degraded import Degraded
+from .dump import Canonical, Resolver
+from .names import endpoint_name
+from .numbers import Names
+from .policy import DIRECTIONS, PolicyPart
+from .rule_lists import Change, path_text
+from .rules import Direction, Ref
+
+
+class Part(Protocol):
+    """A translator module that owns tables; keeps its own index and emits what changed."""
+
+    def update(self, store: Any, dirty: Any, ports: Any) -> Iterable[Change]: ...
+
+
+class Translator:
+    """Rows for a node's intent. ``translate`` and ``rest`` give transactions, to be pushed one after the other."""
+
+    def __init__(self, allocator: Names) -> None:
+        self.policy = PolicyPart(allocator)
+        self.degraded: dict[tuple[str, str], Degraded] = {}
+        self._allocator = allocator
+        self._parts: tuple[Part, ...] = ()
+        self._closed: dict[tuple[WorkloadEndpointID, Direction], Degraded] = {}
+        self._ports: Any = None
+
+    def translate(self, store: Any, dirty: Any, ports: Any) -> Iterator[list[Change]]:
+        """Follow a batch of changes. Each transaction (row changes, value None deletes) must be consumed in order."""
+        self._ports = ports
+        yield from self.policy.update(store, dirty)
+        self._note_closed(store)
+        yield [change for part in self._parts for change in part.update(store, dirty, ports)]
+
+    def rest(self) -> Iterator[list[Change]]:
+        """A quiet moment: delete what nothing uses, merge identities of equal meaning."""
+        yield from self.policy.rest()
+
+    def _note_closed(self, store: Any) -> None:
+        for key in self._closed:
+            del self.degraded[_degraded_key(*key)]
+        self._closed = {
+            (endpoint_id, direction): Degraded(endpoint_name(endpoint_id), reason, "closed", direction)
+            for endpoint_id in store.endpoints
+            for direction in DIRECTIONS
+            if (reason := self.policy.closed(endpoint_id, direction)) is not None
+        }
+        for key, entry in self._closed.items():
+            self.degraded[_degraded_key(*key)] = entry
+
+    def slot_origin(self, stage: str, slot: int) -> tuple[Ref, ...] | None:
+        """The path behind a slot: the rules passed and logged on the way, then what decided; None if it is not in use."""
+        return self.policy.stages[_direction(stage)].tables.lists.slots.path(slot)
+
+    def canonical(self, table: str, key: tuple[Any, ...], value: tuple[Any, ...]) -> str:
+        """One line of the dump."""
+        return Canonical(self._resolvers()).line(table, key, value)
+
+    def canonical_lines(self, rows: Iterable[tuple[str, tuple[Any, ...], tuple[Any, ...]]]) -> Iterator[str]:
+        """The lines of many rows, in their order."""
+        writer = Canonical(self._resolvers())
+        return (writer.line(table, key, value) for table, key, value in rows)
+
+    def origin(self, table: str, key: Any, value: Any) -> str:
+        """The Calico object that a row is there for, as kind and name; the chain or groups where it is several."""
+        if table.endswith(".rules") and value is not None:
+            path = self.slot_origin(table.partition(".")[0], value[1])
+            return path_text(path[-1:]) if path else f"{table} list {key[0][0]}"
+        if table.endswith(".binding") or table.startswith("source_"):
+            return f"WorkloadEndpoint {self._allocator.meaning('endpoint', key[0])}"
+        if "_identity_" in table and value is not None:
+            side = self.policy.sides[table[:3]]
+            return "IPSets " + ", ".join(side.names_of(side.content(value[1])))
+        return f"{table} {key}"
+
+    def _resolvers(self) -> Mapping[str, Resolver]:
+        resolvers: dict[str, Resolver] = {
+            "endpoint": self._meaning("endpoint"),
+            "next_hop": self._meaning("next_hop"),
+            "port": self._port_name,
+        }
+        for name, side in self.policy.sides.items():
+            resolvers[f"{name}_identity"] = side.text
+        for direction, stage in self.policy.stages.items():
+            resolvers.update(stage.tables.resolvers(direction))
+        return resolvers
+
+    def _meaning(self, kind: str) -> Resolver:
+        return lambda number: self._allocator.meaning(kind, number) or f"?{number}"
+
+    def _port_name(self, number: int) -> str:
+        port = self._ports.by_number(number)
+        return port.name if port is not None else f"?{number}"
+
+
+def _direction(stage: str) -> Direction:
+    return "egress" if stage == "egress" else "ingress"
+
+
+def _degraded_key(endpoint_id: WorkloadEndpointID, direction: str) -> tuple[str, str]:
+    return endpoint_name(endpoint_id), direction
