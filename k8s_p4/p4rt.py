@@ -28,7 +28,9 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 SERVICE: Final = "p4.v1.P4Runtime"
 DEPENDENCY_ORDER: Final = ("p4.config.v1.p4types", "p4.config.v1.p4info", "p4.v1.p4data", "p4.v1.p4runtime")
-_SERIALIZED = re.compile(r"^\s*(?:serialized_pb=|DESCRIPTOR = \w+\.Default\(\)\.AddSerializedFile\()(b(['\"]).*?(?<!\\)(?:\\\\)*\2)", re.M)
+_SERIALIZED = re.compile(
+    r"^\s*(?:serialized_pb=|DESCRIPTOR = \w+\.Default\(\)\.AddSerializedFile\()(b(['\"]).*?(?<!\\)(?:\\\\)*\2)", re.MULTILINE
+)
 
 
 class P4RuntimePackageError(ImportError):
@@ -120,8 +122,9 @@ class P4RuntimeStub:
 def stub_callable(channel: Any, method: Method) -> Any:
     """The multi-callable of `channel` for `method`."""
     kind = ("stream" if method.client_streaming else "unary") + "_" + ("stream" if method.server_streaming else "unary")
-    return getattr(channel, kind)(method.path, request_serializer=method.request.SerializeToString,
-                                  response_deserializer=method.response.FromString)
+    return getattr(channel, kind)(
+        method.path, request_serializer=method.request.SerializeToString, response_deserializer=method.response.FromString
+    )
 
 
 def upstream_imports() -> bool:

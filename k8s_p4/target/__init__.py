@@ -30,5 +30,15 @@ from k8s_p4.target.inprocess import InProcessTarget
 from k8s_p4.target.options import Options
 from k8s_p4.target.server import Server, serve
 
-__all__ = ["EmbeddedClient", "InProcessTarget", "Injected", "Learned", "LookedUp", "Options", "Server", "pack_device_config", "serve",
-           "unpack_device_config"]
+__all__ = [
+    "EmbeddedClient",
+    "InProcessTarget",
+    "Injected",
+    "Learned",
+    "LookedUp",
+    "Options",
+    "Server",
+    "pack_device_config",
+    "serve",
+    "unpack_device_config",
+]

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROTO = "k8s_p4/target/embedded.proto"
 _BYTES_A_LINE = 60
 _NOTE = "Generated from embedded.proto by k8s_p4.target.generate: do not edit."
+_STUB_HEADER = f'# {_NOTE}\n# ruff: noqa\n# mypy: disable-error-code="type-arg"\n'
 
 
 def generate() -> dict[str, str]:
@@ -24,7 +25,7 @@ def generate() -> dict[str, str]:
         stub = (Path(folder) / PROTO.replace(".proto", "_pb2.pyi")).read_text(encoding="utf-8")
     return {
         PROTO.replace(".proto", "_pb2.py"): _module(descriptors.file[0].SerializeToString(deterministic=True)),
-        PROTO.replace(".proto", "_pb2.pyi"): f"# {_NOTE}\n# ruff: noqa\n{stub}",
+        PROTO.replace(".proto", "_pb2.pyi"): _STUB_HEADER + stub,
     }
 
 

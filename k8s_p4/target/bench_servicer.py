@@ -1,0 +1,109 @@
+"""The embedded target's own service (embedded.proto): ports, frames, virtual time, what was learned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from k8s_p4.target import embedded_pb2 as pb
+from k8s_p4.target.device import SECOND, Device, Sent
+from k8s_p4.target.errors import unimplemented
+from k8s_p4.target.interfaces import Interfaces
+from k8s_p4.target.match import Entry
+from k8s_p4.target.runtime import SENT
+from k8s_p4.target.schema import TableSchema
+
+
+class BenchServicer:
+    """One function per method, (request, context)."""
+
+    def __init__(self, device: Device, interfaces: Interfaces | None = None) -> None:
+        """`interfaces` binds ports to Linux interfaces, where that is wanted."""
+        self._device = device
+        self._interfaces = interfaces
+
+    def EnsurePort(self, request: Any, context: Any) -> Any:
+        """The port of that name."""
+        number = self._device.ensure_port(request.name)
+        if request.bind:
+            if self._interfaces is None:
+                raise unimplemented("this target binds no ports to interfaces: it runs on virtual time")
+            self._interfaces.bind(number, request.name)
+        return self._port(request.name, number)
+
+    def _port(self, name: str, number: int) -> Any:
+        return pb.Port(name=name, number=number, bound=number in self._device.on_output)
+
+    def ListPorts(self, request: Any, context: Any) -> Any:
+        """All ports by number."""
+        ports = sorted(self._device.ports.items(), key=lambda port: port[1])
+        return pb.ListPortsResponse(ports=[self._port(name, number) for name, number in ports])
+
+    def Inject(self, request: Any, context: Any) -> Any:
+        """One frame through the pipeline."""
+        at = request.at_seconds if request.HasField("at_seconds") else None
+        with self._device.lock:
+            sent = self._device.inject(request.port, request.frame, at, request.trace)
+            return self._answer(sent)
+
+    def _answer(self, sent: Sent) -> Any:
+        packet = sent.packet
+        answer = pb.InjectResponse(dropped=packet.outcome != SENT, outcome=packet.outcome)  # type: ignore[arg-type]  # same numbers
+        for port, frame in sent.outputs:
+            answer.outputs.add(port=port, frame=frame)
+        pipeline = self._device.running().pipeline
+        for (name, size), value in zip(pipeline.machine.metadata_fields, packet.metadata, strict=True):
+            answer.metadata[name] = value.to_bytes(size, "big")
+        for index, key, entry in packet.trace or ():
+            self._lookup(answer.trace.add(), pipeline.by_state.get(pipeline.machine.table_list[index].spec.name), index, key, entry)
+        return answer
+
+    def _lookup(self, message: Any, schema: TableSchema | None, index: int, key: int, entry: Entry) -> None:
+        state = self._device.running().pipeline.machine.table_list[index]
+        message.table = schema.name if schema else state.spec.name
+        message.hit = entry[2] != 0
+        _fill(message, schema, state.unpack(key), entry)
+        message.priority = entry[3]
+
+    def SetTime(self, request: Any, context: Any) -> Any:
+        """Move virtual time on."""
+        self._device.set_time(request.seconds)
+        return self.GetTime(request, context)
+
+    def GetTime(self, request: Any, context: Any) -> Any:
+        """The time in seconds."""
+        return pb.Time(seconds=self._device.now() / SECOND)
+
+    def ClearLearned(self, request: Any, context: Any) -> Any:
+        """Forget learned entries."""
+        with self._device.lock:
+            learners = [schema.state.learner for schema in self._device.learners(list(request.tables))]
+            return pb.ClearLearnedResponse(cleared=sum(learner.clear() for learner in learners if learner is not None))
+
+    def LearnedCounts(self, request: Any, context: Any) -> Any:
+        """Live entries by table."""
+        with self._device.lock:
+            now = self._device.now()
+            counts = {s.name: sum(1 for _ in s.state.learner.live(now)) for s in self._device.learners([]) if s.state.learner is not None}
+            return pb.LearnedCountsResponse(counts=counts)
+
+    def ListLearned(self, request: Any, context: Any) -> Any:
+        """The live entries."""
+        answer = pb.ListLearnedResponse()
+        with self._device.lock:
+            now = self._device.now()
+            for schema in self._device.learners(list(request.tables)):
+                for learned in schema.state.learner.live(now) if schema.state.learner is not None else ():
+                    message = answer.entries.add(table=schema.name, expires_in_seconds=(learned.expires - now) / SECOND)
+                    _fill(message, schema, schema.state.unpack(learned.key), learned.entry)
+        return answer
+
+
+def _fill(message: Any, schema: TableSchema | None, values: list[int], entry: Entry) -> None:
+    """Key, action and parameters, by P4Info's names; the assembly's for what P4Info does not have."""
+    for at, value in enumerate(values):
+        name = schema.fields[at].name if schema else str(at)
+        message.key.add(name=name, value=value.to_bytes((value.bit_length() + 7) // 8 or 1, "big"))
+    action = entry[4]
+    message.action = action.p4_name
+    for name, value in zip(action.param_names, entry[1], strict=True):
+        message.params.add(name=name, value=value.to_bytes((value.bit_length() + 7) // 8 or 1, "big"))

@@ -1,0 +1,111 @@
+"""Learner tables: entries that the data plane adds, with timeouts over virtual time.
+
+As rte_swx_table_learner: as many buckets as `size` rounded up to a power of two, a few keys in each; a full bucket refuses to learn while
+the packet goes on. Expiry has no grain here (DPDK's is about two seconds and may come that much early).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from k8s_p4.target.externs import crc32, round_up
+from k8s_p4.target.match import Entry
+
+SECOND = 10**9
+
+
+class LearnedEntry:
+    """One learned entry: `entry` is what a look-up yields, `expires` in ns of virtual time."""
+
+    __slots__ = ("bucket", "entry", "expires", "key", "place", "timeout")
+
+    def __init__(self, key: int, bucket: int, place: int) -> None:
+        self.key, self.bucket, self.place = key, bucket, place
+        self.entry: Entry = ()
+        self.expires = 0
+        self.timeout = 0
+
+
+class Learner:
+    """One learner table.
+
+    `found` and `key` are the state of the last look-up (SWX's mailbox), which learn, rearm and forget work on.
+    """
+
+    __slots__ = ("_buckets", "_entries", "_key_bytes", "_mask", "_per_bucket", "_timeouts", "found", "key", "refused")
+
+    def __init__(self, size: int, timeouts: list[int], key_bytes: Callable[[int], bytes], per_bucket: int = 4) -> None:
+        """`key_bytes` gives a packed key as it lies in memory, which is what the bucket is chosen by; timeouts in seconds."""
+        self._mask = round_up(size) - 1
+        self._per_bucket = per_bucket
+        self._key_bytes = key_bytes
+        ids = round_up(len(timeouts))
+        self._timeouts = [t * SECOND for t in timeouts] + [timeouts[0] * SECOND] * (ids - len(timeouts))
+        self.found: LearnedEntry | None = None
+        self.key = 0
+        self.clear()
+
+    def clear(self) -> int:
+        """Forget everything; returns how many entries there were."""
+        count = len(getattr(self, "_entries", ()))
+        self._entries: dict[int, LearnedEntry] = {}
+        self._buckets: dict[int, list[LearnedEntry | None]] = {}
+        self.found = None
+        self.refused = 0
+        return count
+
+    def live(self, now: int) -> Iterator[LearnedEntry]:
+        """The entries that have not expired."""
+        return (learned for learned in self._entries.values() if learned.expires > now)
+
+    def lookup(self, key: int, now: int) -> Entry | None:
+        """The entry of the key, if there is one and it has not expired."""
+        self.key = key
+        found = self.found = self._entries.get(key)
+        if found is None:
+            return None
+        if found.expires <= now:
+            self.found = None
+            return None
+        return found.entry
+
+    def learn(self, entry: Entry, timeout: int, now: int) -> bool:
+        """Add or replace the entry of the last look-up's key; False if its bucket is full. `entry` lacks its id (index 2)."""
+        found = self.found or self._place(now)
+        if found is None:
+            self.refused += 1
+            return False
+        number = found.bucket * self._per_bucket + found.place + 1
+        found.entry = (*entry[:2], number, *entry[3:])
+        self.found = found
+        self.rearm_new(timeout, now)
+        return True
+
+    def _place(self, now: int) -> LearnedEntry | None:
+        number = crc32(self._key_bytes(self.key)) & self._mask
+        bucket = self._buckets.setdefault(number, [None] * self._per_bucket)
+        for place, held in enumerate(bucket):
+            if held is None or held.expires <= now:
+                if held is not None:
+                    del self._entries[held.key]
+                learned = bucket[place] = self._entries[self.key] = LearnedEntry(self.key, number, place)
+                return learned
+        return None
+
+    def rearm(self, now: int) -> None:
+        """Start the timeout of the entry just found anew; nothing after a miss."""
+        if self.found is not None:
+            self.found.expires = now + self._timeouts[self.found.timeout]
+
+    def rearm_new(self, timeout: int, now: int) -> None:
+        """The same with another timeout; ids beyond the last wrap, those that only fill up a power of two are the first's."""
+        if self.found is not None:
+            self.found.timeout = timeout & (len(self._timeouts) - 1)
+            self.found.expires = now + self._timeouts[self.found.timeout]
+
+    def forget(self) -> None:
+        """Remove the entry just found; nothing after a miss."""
+        if self.found is not None:
+            del self._entries[self.found.key]
+            self._buckets[self.found.bucket][self.found.place] = None
+            self.found = None
