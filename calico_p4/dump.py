@@ -1,6 +1,5 @@
 """The desired rows as sorted text, every allocated number replaced by a name of what it stands for (replay contract, --dump)."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +8,9 @@ from calico_p4.driver import Driver
 
 def dump_lines(driver: Driver) -> list[str]:
     """Return each row once, one line each, sorted: two states with the same meaning give the same lines."""
-    return sorted(set(_lines(driver)))
-
-
-def _lines(driver: Driver) -> Iterator[str]:
     desired: Any = driver.tracker.desired
-    for table in desired.tables():
-        for key, value in desired.rows(table).items():
-            yield driver.translator.canonical(table, key, value)
+    rows = ((table, key, value) for table in desired.tables() for key, value in desired.rows(table).items())
+    return sorted(set(driver.translator.canonical_lines(rows)))
 
 
 def write_dump(path: str, driver: Driver) -> None:

@@ -1,6 +1,6 @@
 """What Felix is told: signs of life, and the state of every workload endpoint once its rows are confirmed."""
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 from felix_proto.encode import Encoder, Status
@@ -33,7 +33,7 @@ class StatusReporter:
         self,
         endpoints: dict[WorkloadEndpointID, WorkloadEndpoint],
         changed: Iterable[WorkloadEndpointID],
-        broken: Set[WorkloadEndpointID],
+        broken: set[WorkloadEndpointID],
     ) -> Iterator[bytes]:
         """Yield what has to be told: of the endpoints that changed, and of those that broke or were mended since.
 
