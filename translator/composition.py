@@ -31,7 +31,10 @@ class Row(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A rule whose addresses hold: its region, and for allow and deny its rows, last box first."""
+    """A rule whose addresses hold: its region, and for allow and deny its rows, last box first.
+
+    A fragment passes only if it would with every port: a deny with ports holds for it, an allow with ports does not.
+    """
 
     action: Action
     region: Region
@@ -94,7 +97,8 @@ class RuleSet:
 
     def _step(self, index: int, rule: CompiledRule, region: Region) -> Step:
         path = (rule.ref,)
-        rows = tuple(Row(box, rule.action == "allow", path) for box in reversed(region))
+        boxes = region if rule.action == "allow" else (*region, *l4.possible_fragments(region))
+        rows = tuple(Row(box, rule.action == "allow", path) for box in reversed(boxes))
         step = self._steps[index, region] = Step(rule.action, region, rule.ref, rows)
         return step
 
@@ -200,6 +204,8 @@ def _backwards(steps: Sequence[Step], end: tuple[Row, ...], tail: tuple[Row, ...
             rest = tail if action == "pass" else tuple(reversed(out))
             if region == UNCONDITIONAL:
                 out.clear()
+            if action == "pass":
+                out.extend(_denied_fragments(region, ref, tail))
             out.extend(reversed(_behind(region, ref, rest)))
         else:
             if region == UNCONDITIONAL:
@@ -222,22 +228,36 @@ def _behind(region: Region, ref: Ref, rest: Iterable[Row]) -> list[Row]:
     return out
 
 
+def _denied_fragments(region: Region, ref: Ref, tail: Iterable[Row]) -> list[Row]:
+    """The fragments that may pass on to the next tier and are denied there: both ways on must allow."""
+    out = []
+    for box in l4.possible_fragments(region):
+        left = {family: box.protocols for family in (l4.V4, l4.V6) if box.families & family}
+        for row in tail:
+            if row.box.kinds & l4.FRAGMENT:
+                for family in left.keys() & {row.box.families & l4.V4, row.box.families & l4.V6}:
+                    hit = left[family] & row.box.protocols
+                    left[family] ^= hit
+                    if hit and not row.allow:
+                        out.append(Row(Box(family, hit, l4.FRAGMENT), False, (ref, *row.path)))
+    return out
+
+
 def _prune(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Leave out rows that one earlier row covers; a deny with ports also holds for fragments, whose ports are unknown."""
+    """Leave out rows that one earlier row covers."""
     out: list[Row] = []
     seen: set[Box] = set()
     wide: list[Box] = []
     for row in rows:
-        boxes = (row.box,) if row.allow else l4.with_possible_fragments((row.box,))
-        for box in boxes:
-            if box in seen or any(l4.covers(earlier, box) for earlier in wide):
-                continue
-            seen.add(box)
-            out.append(row if box is row.box else Row(box, row.allow, row.path))
-            if l4.is_wide(box):
-                wide.append(box)
-        if row.box == EVERYTHING:
-            break
+        box = row.box
+        if box in seen or any(l4.covers(earlier, box) for earlier in wide):
+            continue
+        seen.add(box)
+        out.append(row)
+        if l4.is_wide(box):
+            wide.append(box)
+            if box == EVERYTHING:
+                break
     return tuple(out)
 
 

@@ -4,8 +4,8 @@ A packet's L4 facts are (family, protocol, l4_kind, source port, destination por
 product of one set per fact; a *region* is a tuple of boxes, meaning their union. Nothing here knows addresses or Calico.
 
 ``l4_kind`` (docs/design/house.md): 0 no ports by nature, 1 ports, 2 ICMP, 3 a fragment after the first. In a region the
-kind ``FRAGMENT`` stands for fragments that are inside *whatever their ports are*; `with_possible_fragments` adds those
-that could be inside with some ports.
+kind ``FRAGMENT`` stands for fragments that are inside *whatever their ports are*; `possible_fragments` are those that
+could be inside with some ports.
 """
 
 from __future__ import annotations
@@ -131,16 +131,18 @@ def is_wide(box: Box) -> bool:
     return box[3] == ALL_PORTS and box[4] == ALL_PORTS and box[5] == ALL_BYTES and box[6] == ALL_BYTES
 
 
-def with_possible_fragments(region: Region) -> Region:
-    """The region and the fragments that would be inside with some ports or ICMP type: what a *deny* must cover, since a
-    fragment passes only if it would with every port."""
-    extra: dict[int, int] = {}
+def possible_fragments(region: Region) -> Region:
+    """The fragments that are not certainly inside the region, but would be with some ports or some ICMP type."""
+    extra = {V4: 0, V6: 0}
     for box in region:
-        if not box.kinds & FRAGMENT and box.kinds & (PORTS | ICMP):
-            carriers = box.protocols & (CARRIES_PORTS | CARRIES_TYPE)
-            extra[box.families] = extra.get(box.families, 0) | carriers
-    fragments = (Box(families, protocols, FRAGMENT) for families, protocols in sorted(extra.items()) if protocols)
-    return (*region, *(f for f in fragments if not any(is_wide(box) and covers(box, f) for box in region)))
+        if not box.kinds & FRAGMENT:
+            for family, icmp in ((V4, 1 << ICMP4), (V6, 1 << ICMP6)):
+                carriers = (CARRIES_PORTS if box.kinds & PORTS else 0) | (icmp if box.kinds & ICMP else 0)
+                extra[family] |= box.protocols & carriers if box.families & family else 0
+    if extra[V4] == extra[V6]:
+        extra = {BOTH: extra[V4]}
+    fragments = (Box(families, protocols, FRAGMENT) for families, protocols in extra.items() if protocols)
+    return tuple(f for f in fragments if not any(is_wide(box) and covers(box, f) for box in region))
 
 
 def byte_set(*values: int) -> int:
