@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
-
-from felix_proto.types import WorkloadEndpointID
+from typing import Any
 
 from .degraded import Degraded
 from .dump import Canonical, Resolver
-from .names import endpoint_name
 from .numbers import Names
-from .policy import DIRECTIONS, PolicyPart
+from .policy import PolicyPart
+from .reach import Reach
 from .rule_lists import Change, path_text
 from .rules import Direction, Ref
-
-
-class Part(Protocol):
-    """A translator module that owns tables; keeps its own index and emits what changed."""
-
-    def update(self, store: Any, dirty: Any, ports: Any) -> Iterable[Change]: ...
 
 
 class Translator:
@@ -27,34 +19,25 @@ class Translator:
 
     def __init__(self, allocator: Names) -> None:
         self.policy = PolicyPart(allocator)
-        self.degraded: dict[tuple[str, str], Degraded] = {}
+        self.reach = Reach(allocator, self.policy.closed)
         self._allocator = allocator
-        self._parts: tuple[Part, ...] = ()
-        self._closed: dict[tuple[WorkloadEndpointID, Direction], Degraded] = {}
         self._ports: Any = None
+
+    @property
+    def degraded(self) -> dict[tuple[str, str], Degraded]:
+        """What does not work as intended, by object and direction."""
+        return {(entry.object, entry.direction): entry for entry in self.reach.degraded()}
 
     def translate(self, store: Any, dirty: Any, ports: Any) -> Iterator[list[Change]]:
         """Follow a batch of changes. Each transaction (row changes, value None deletes) must be consumed in order."""
         self._ports = ports
         yield from self.policy.update(store, dirty)
-        self._note_closed(store)
-        yield [change for part in self._parts for change in part.update(store, dirty, ports)]
+        yield self.reach.update(store, dirty, ports)
 
     def rest(self) -> Iterator[list[Change]]:
         """A quiet moment: delete what nothing uses, merge identities of equal meaning."""
+        self.reach.rest()
         yield from self.policy.rest()
-
-    def _note_closed(self, store: Any) -> None:
-        for key in self._closed:
-            del self.degraded[_degraded_key(*key)]
-        self._closed = {
-            (endpoint_id, direction): Degraded(endpoint_name(endpoint_id), reason, "closed", direction)
-            for endpoint_id in store.endpoints
-            for direction in DIRECTIONS
-            if (reason := self.policy.closed(endpoint_id, direction)) is not None
-        }
-        for key, entry in self._closed.items():
-            self.degraded[_degraded_key(*key)] = entry
 
     def slot_origin(self, stage: str, slot: int) -> tuple[Ref, ...] | None:
         """The path behind a slot: the rules passed and logged on the way, then what decided; None if it is not in use."""
@@ -103,7 +86,3 @@ class Translator:
 
 def _direction(stage: str) -> Direction:
     return "egress" if stage == "egress" else "ingress"
-
-
-def _degraded_key(endpoint_id: WorkloadEndpointID, direction: str) -> tuple[str, str]:
-    return endpoint_name(endpoint_id), direction
