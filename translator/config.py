@@ -1,0 +1,28 @@
+"""Values of Felix's configuration, as ConfigUpdate sends them: text, and only what was set (contract 1, 2.3).
+
+Defaults are those of felix/config/config_params.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_TRUE = {"true", "1", "yes", "y", "t"}
+
+
+def flag(config: Mapping[str, str], name: str) -> bool:
+    """A boolean that is false unless set to one of Felix's spellings of true."""
+    return config.get(name, "").strip().lower() in _TRUE
+
+
+def endpoint_to_host_accepted(config: Mapping[str, str]) -> bool:
+    """DefaultEndpointToHostAction, default Drop: whether what a workload's egress policy allows gets into the node.
+
+    Return and Accept differ in what the node's own firewall then does, which is no part of Calico. An unknown word is Drop.
+    """
+    return config.get("DefaultEndpointToHostAction", "Drop").strip().lower() in ("return", "accept")
+
+
+def own_node(config: Mapping[str, str]) -> str:
+    """FelixHostname: the name of this node, "" before the first ConfigUpdate."""
+    return config.get("FelixHostname", "")

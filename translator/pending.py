@@ -1,0 +1,126 @@
+"""What the stream asks for and the pipeline does not do yet: one Degraded `partial` for each object, never silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from felix_proto.types import GlobalBGPConfigUpdate, HostEndpoint, IPAMPool, QoSControls, RouteUpdate, WorkloadEndpoint
+
+from .degraded import Degraded
+from .errors import Untranslatable
+from .names import endpoint_name
+from .stream_routes import read_route
+
+VXLAN_PORT = "4789"
+
+
+class Store(Protocol):
+    """The maps of the intent store that are looked at."""
+
+    @property
+    def endpoints(self) -> Mapping[Any, WorkloadEndpoint]: ...
+    @property
+    def host_endpoints(self) -> Mapping[str, HostEndpoint]: ...
+    @property
+    def routes(self) -> Mapping[str, RouteUpdate]: ...
+    @property
+    def pools(self) -> Mapping[str, IPAMPool]: ...
+    @property
+    def wireguard(self) -> Mapping[str, Any]: ...
+    @property
+    def bgp(self) -> GlobalBGPConfigUpdate: ...
+    @property
+    def config(self) -> Mapping[str, str]: ...
+
+
+class Pending:
+    """Keeps what is missing by object, so that a change costs only itself."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, Any], Degraded] = {}
+
+    def update(self, store: Store, dirty: Any) -> None:
+        """Look at what changed."""
+        self._look("endpoint", dirty.endpoints, store.endpoints, _endpoint)
+        self._look("host_endpoint", dirty.host_endpoints, store.host_endpoints, _host_endpoint)
+        self._look("route", dirty.routes, store.routes, _route)
+        self._look("pool", dirty.pools, store.pools, _pool)
+        self._look("wireguard", dirty.wireguard, store.wireguard, _wireguard)
+        self._look("bgp", ("",) if dirty.bgp else (), {"": store.bgp}, _bgp)
+        if dirty.config:
+            self._look("config", _CONFIG, store.config, lambda value: None)
+            self._look_config(store.config)
+
+    def degraded(self) -> Iterator[Degraded]:
+        """One entry for each object with something missing."""
+        yield from self._found.values()
+
+    def _look(self, kind: str, keys: Any, there: Mapping[Any, Any], judge: Any) -> None:
+        for key in keys:
+            value = there.get(key)
+            entry = judge(value) if value is not None else None
+            if entry is None:
+                self._found.pop((kind, key), None)
+            else:
+                self._found[kind, key] = entry
+
+    def _look_config(self, config: Mapping[str, str]) -> None:
+        for name, (harmless, reason) in _CONFIG.items():
+            if (value := config.get(name)) is not None and value.lower() not in harmless:
+                self._found["config", name] = Degraded(f"Config {name}={value}", reason, "partial")
+
+
+_CONFIG = {
+    "VXLANPort": ((VXLAN_PORT,), f"VXLAN packets of workloads are recognised by port {VXLAN_PORT} only"),
+    "FilterDenyAction": (("drop",), "denied packets are dropped, not rejected"),
+}
+"""Configuration that is not carried out: name to (values that need nothing, what happens instead)."""
+
+
+def _partial(name: str, reasons: list[str]) -> Degraded | None:
+    return Degraded(name, "; ".join(reasons), "partial") if reasons else None
+
+
+def _endpoint(endpoint: WorkloadEndpoint) -> Degraded | None:
+    reasons = []
+    if endpoint.ipv4_nat or endpoint.ipv6_nat:
+        reasons.append("floating addresses are not translated")
+    if endpoint.qos_controls not in (None, QoSControls()):
+        reasons.append("QoS controls are not enforced")
+    if endpoint.qos_policies:
+        reasons.append("DSCP is not set")
+    if endpoint.local_bgp_peer is not None:
+        reasons.append("BGP peering with the workload is not set up")
+    if endpoint.live_migration_role:
+        reasons.append("live migration does not change its routes")
+    return _partial(endpoint_name(endpoint.id), reasons)
+
+
+def _host_endpoint(endpoint: HostEndpoint) -> Degraded | None:
+    return Degraded(f"HostEndpoint {endpoint.id}", "policy of host endpoints is not enforced", "partial")
+
+
+def _route(route: RouteUpdate) -> Degraded | None:
+    name = f"Route {route.dst}"
+    try:
+        tunnel = read_route(route).tunnel
+    except (Untranslatable, ValueError) as error:
+        return Degraded(name, str(error), "partial")
+    return _partial(name, [f"needs a tunnel ({tunnel}) and is sent without one"] if tunnel else [])
+
+
+def _pool(pool: IPAMPool) -> Degraded | None:
+    return _partial(f"IPAMPool {pool.cidr}", ["nat_outgoing: the source is not translated"] if pool.masquerade else [])
+
+
+def _wireguard(endpoint: Any) -> Degraded | None:
+    return Degraded(f"Wireguard {endpoint.hostname}", "packets are not encrypted", "partial")
+
+
+def _bgp(config: GlobalBGPConfigUpdate) -> Degraded | None:
+    cidrs = config.service_cluster_cidrs + config.service_external_cidrs + config.service_loadbalancer_cidrs
+    reasons = ["service loops are not prevented"] if cidrs else []
+    if config.local_workload_peering_ip_v4 or config.local_workload_peering_ip_v6:
+        reasons.append("the local peering address is not answered")
+    return _partial("GlobalBGPConfig", reasons)

@@ -1,0 +1,51 @@
+"""Rows of `port`: what stands behind each ingress port (k8s_p4/p4/core/ports.p4).
+
+A port of the inventory that no endpoint has, and a tunnel's port, get no row: what comes in there is dropped (unknown_port).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .claims import Change, Claims
+from .config import flag
+from .endpoint_state import OPEN, EndpointStates, EndpointView
+from .inventory import EndpointDirty, EndpointStore, Ports, PortsWatch
+
+VXLAN_ALLOWED, IPIP_ALLOWED = 1, 2
+
+
+class PortPart:
+    """Owner of the table `port`."""
+
+    def __init__(self, states: EndpointStates) -> None:
+        self._states = states
+        self._claims = Claims()
+        self._flags = -1
+        self._watch = PortsWatch()
+
+    def update(self, store: EndpointStore, dirty: EndpointDirty, ports: Ports) -> Iterable[Change]:
+        """The rows that differ since the last update."""
+        flags = encapsulation_flags(store)
+        due = self._states.changed if flags == self._flags else self._states.changed | self._states.views.keys()
+        self._flags = flags
+        for endpoint_id in due:
+            view = self._states.views.get(endpoint_id)
+            self._claims.set((1, endpoint_id), {} if view is None else self._workload_rows(view))
+        if self._watch.changed(ports):
+            others = {("port", (port.number,)): (port.kind,) for port in ports.all() if port.kind in ("host", "uplink")}
+            self._claims.set((0,), others)
+        return self._claims.changes()
+
+    def _workload_rows(self, view: EndpointView) -> dict[tuple[str, tuple[int]], tuple[str, int, int]]:
+        if view.port is None:
+            return {}
+        opened = view.egress == OPEN
+        value = ("workload", view.number, self._flags) if opened else ("workload_closed", view.number, view.egress)
+        return {("port", (view.port.number,)): value}
+
+
+def encapsulation_flags(store: EndpointStore) -> int:
+    """What workloads may encapsulate: Allow{VXLAN,IPIP}PacketsFromWorkloads, both false by default (contract 3.7)."""
+    vxlan = VXLAN_ALLOWED if flag(store.config, "AllowVXLANPacketsFromWorkloads") else 0
+    return vxlan | (IPIP_ALLOWED if flag(store.config, "AllowIPIPPacketsFromWorkloads") else 0)
