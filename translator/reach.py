@@ -18,6 +18,8 @@ from .ports import PortPart
 from .routing import RoutingPart
 from .source_guard import SourceGuardPart
 
+_GRAVITY = ("closed", "pending", "partial")
+
 
 class _Part(Protocol):
     def update(self, store: Any, dirty: Any, ports: Any, /) -> Any: ...
@@ -45,6 +47,14 @@ class Reach:
         self._routing.rest()
 
     def degraded(self) -> Iterator[Degraded]:
-        """What does not work as intended. A direction closed by policy is among it."""
-        yield from self.states.degraded()
-        yield from self._pending.degraded()
+        """What does not work as intended, once for each object and direction. A direction closed by policy is among it."""
+        found: dict[tuple[str, str], list[Degraded]] = {}
+        for entry in (*self.states.degraded(), *self._pending.degraded()):
+            found.setdefault((entry.object, entry.direction), []).append(entry)
+        return map(_joined, found.values())
+
+
+def _joined(entries: list[Degraded]) -> Degraded:
+    """One entry of several about the same object and direction: the gravest effect, all reasons."""
+    gravest = min(entries, key=lambda entry: _GRAVITY.index(entry.effect))
+    return gravest._replace(reason="; ".join(entry.reason for entry in entries))

@@ -1,0 +1,67 @@
+"""What is asked for and not done is listed, each object once, and no longer than it is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from felix_proto.types import (
+    GlobalBGPConfigUpdate,
+    HostEndpoint,
+    HostEndpointRemove,
+    HostEndpointUpdate,
+    IPAMPool,
+    IPAMPoolRemove,
+    IPAMPoolUpdate,
+    NatInfo,
+    QoSControls,
+    QoSPolicy,
+    WireguardEndpointRemove,
+    WireguardEndpointUpdate,
+)
+from test.support.reach import Node, config, endpoint, gone
+from translator.degraded import Degraded
+
+WEB = "WorkloadEndpoint k8s/shop/web/eth0"
+CASES = [
+    (HostEndpointUpdate("eth0-hep", HostEndpoint("eth0-hep", "eth0")), HostEndpointRemove("eth0-hep"), "HostEndpoint eth0-hep",
+     "policy of host endpoints is not enforced"),
+    (IPAMPoolUpdate("10.0.0.0-16", IPAMPool("10.0.0.0-16", "10.0.0.0/16", masquerade=True)), IPAMPoolRemove("10.0.0.0-16"),
+     "IPAMPool 10.0.0.0/16", "nat_outgoing: the source is not translated"),
+    (WireguardEndpointUpdate("node-b", "key", "10.9.0.1"), WireguardEndpointRemove("node-b"), "Wireguard node-b", "packets are not encrypted"),
+    (GlobalBGPConfigUpdate(service_cluster_cidrs=("10.96.0.0/12",)), GlobalBGPConfigUpdate(), "GlobalBGPConfig", "service loops are not prevented"),
+    (GlobalBGPConfigUpdate(local_workload_peering_ip_v6="fd00::9"), GlobalBGPConfigUpdate(), "GlobalBGPConfig",
+     "the local peering address is not answered"),
+    (endpoint("shop/web", ipv4_nat=(NatInfo("203.0.113.9", "10.0.0.5"),)), gone("shop/web"), WEB, "floating addresses are not translated"),
+    (endpoint("shop/web", ipv6_nat=(NatInfo("fd00::9", "fd00::5"),)), endpoint("shop/web"), WEB, "floating addresses are not translated"),
+    (endpoint("shop/web", qos_controls=QoSControls(IngressBandwidth=1000), qos_policies=(QoSPolicy("", 20),)), endpoint("shop/web"), WEB,
+     "QoS controls are not enforced; DSCP is not set"),
+    (endpoint("shop/web", local_bgp_peer=""), endpoint("shop/web"), WEB, "BGP peering with the workload is not set up"),
+    (endpoint("shop/web", live_migration_role=1), endpoint("shop/web"), WEB, "live migration does not change its routes"),
+    (config(VXLANPort="8472"), config(VXLANPort="4789"), "Config VXLANPort=8472", "VXLAN packets of workloads are recognised by port 4789 only"),
+    (config(FilterDenyAction="Reject"), config(FilterDenyAction="DROP"), "Config FilterDenyAction=Reject",
+     "denied packets are dropped, not rejected"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "withdrawn", "name", "reason"), CASES)
+def test_listed_while_asked_for(asked: Any, withdrawn: Any, name: str, reason: str) -> None:
+    node = Node()
+    assert node.degraded() == set()
+    node.apply(asked)
+    assert node.degraded() == {Degraded(name, reason, "partial")}
+    node.apply()
+    assert node.degraded() == {Degraded(name, reason, "partial")}
+    node.apply(withdrawn)
+    assert node.degraded() == set()
+
+
+@pytest.mark.parametrize("harmless", [
+    endpoint("shop/web", qos_controls=QoSControls()),
+    IPAMPoolUpdate("10.0.0.0-16", IPAMPool("10.0.0.0-16", "10.0.0.0/16", vxlan_mode="Always")),
+    GlobalBGPConfigUpdate(),
+    config(FilterDenyAction="Drop"),
+])  # fmt: skip
+def test_what_needs_nothing_is_not_listed(harmless: Any) -> None:
+    assert Node(harmless).degraded() == set()

@@ -1,0 +1,80 @@
+"""What comes out does not know how the state was reached: any sequence of changes gives the rows of the final state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from felix_proto.types import (
+    HostMetadataRemove,
+    HostMetadataUpdate,
+    IPPoolType,
+    RouteRemove,
+    RouteType,
+    RouteUpdate,
+    VXLANTunnelEndpointUpdate,
+)
+from test.support.reach import NODE, Node, config, endpoint, endpoint_id, gone
+
+PODS = ["shop/a", "shop/b", "shop/c"]
+NETS = ["10.0.0.1/32", "10.0.0.2/32", "10.0.1.0/24", "fd00::1/128", "192.0.2.11/32", "10.0.0.999/32"]
+ROUTES = ["10.0.1.0/24", "10.0.1.1/32", "192.0.2.11/32", "192.0.2.0/24", "0.0.0.0/0"]
+
+endpoints = st.builds(
+    endpoint,
+    st.sampled_from(PODS),
+    st.sampled_from(["cali1", "cali2", "eth0", ""]),
+    st.lists(st.sampled_from(NETS), max_size=3),
+    st.sampled_from(["active", "active", "active", "inactive"]),
+    allow_spoofed_source_prefixes=st.sampled_from([(), ("10.0.0.0/8",), ("10.0.0.2/32", "::/0")]),
+    mac=st.sampled_from(["", "02:00:00:00:00:01"]),
+)
+routes = st.builds(
+    RouteUpdate,
+    st.sampled_from(ROUTES),
+    st.sampled_from([int(RouteType(bits)) for bits in (0, 1, 4, 5, 8, 16, 17, 32, 36)]),
+    st.sampled_from(list(map(int, IPPoolType))),
+    dst_node_ip=st.sampled_from(["", "192.0.2.12", "198.51.100.9", "bad"]),
+    same_subnet=st.booleans(),
+    local_workload=st.booleans(),
+    borrowed=st.booleans(),
+)
+changes = st.one_of(
+    endpoints, endpoints, st.builds(gone, st.sampled_from(PODS)), routes, st.builds(RouteRemove, st.sampled_from(ROUTES)),
+    st.builds(HostMetadataUpdate, st.just(NODE), st.sampled_from(["192.0.2.11/24", "192.0.2.12"]), st.sampled_from(["", "fd00::1/64"])),
+    st.just(HostMetadataRemove(NODE)),
+    st.builds(VXLANTunnelEndpointUpdate, st.just(NODE), st.just("66:00:00:00:00:01"), st.sampled_from(["10.65.0.1", "10.65.0.2"])),
+    st.builds(lambda action, vxlan: config(DefaultEndpointToHostAction=action, AllowVXLANPacketsFromWorkloads=vxlan),
+              st.sampled_from(["Drop", "Accept"]), st.sampled_from(["true", "false"])),
+)  # fmt: skip
+verdicts = st.tuples(st.sampled_from(PODS).map(endpoint_id), st.sampled_from(["egress", "ingress"]), st.sampled_from([None, "bad rule"]))
+steps = st.lists(st.tuples(st.lists(changes, max_size=4), st.lists(verdicts, max_size=2), st.booleans()), max_size=6)
+
+
+@given(steps=steps)
+def test_rows_are_those_of_the_final_state(steps: list[Any]) -> None:
+    closed: dict[Any, str | None] = {}
+    node = Node(closed=lambda *key: closed.get(key))
+    everything = [config()]
+    for payloads, judged, rest in steps:
+        closed.update({(pod, direction): why for pod, direction, why in judged})
+        node.apply(*payloads)
+        everything += payloads
+        if rest:
+            node.rest()
+    fresh = Node(*everything, closed=lambda *key: closed.get(key))
+    assert node.named() == fresh.named()
+    assert node.degraded() == fresh.degraded()
+
+
+@given(steps=steps)
+def test_numbers_survive_a_restart(steps: list[Any]) -> None:
+    """A driver that starts with the allocator's file finds the very same rows: nothing to write."""
+    node = Node()
+    payloads = [payload for batch, _, _ in steps for payload in batch]
+    node.apply(*payloads)
+    node.rest()
+    again = Node(config(), *payloads, allocator=node.allocator)
+    assert {name: rows for name, rows in again.rows.items() if rows} == {name: rows for name, rows in node.rows.items() if rows}
