@@ -25,6 +25,8 @@ from translator.names import endpoint_name
 QUEUE_FRAMES = 1024
 MAX_DELAY_S = 0.1
 HOLD_OFF_S = 1.0
+LOOK_S = 1.0
+"""How often to see whether the target is still there while there is nothing to write."""
 RETRY_FIRST_S, RETRY_LAST_S = 0.5, 30.0
 _END = None
 
@@ -105,7 +107,7 @@ class Live:
 
     def _wait_s(self, now_s: float) -> float:
         """Return how long nothing has to be done."""
-        due = [self._status.heartbeat_due_s]
+        due = [self._status.heartbeat_due_s, now_s + LOOK_S]
         if self._switch is None:
             due.append(self._connect_due_s)
         elif self._rest_due_s is not None:
@@ -120,6 +122,7 @@ class Live:
             if self._switch is None and now_s >= self._connect_due_s:
                 self._connect()
             if self._switch is not None:
+                self._switch.client.check()
                 self._sync(now_s)
         except TargetError as error:
             self._disconnect()

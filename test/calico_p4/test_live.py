@@ -1,0 +1,248 @@
+"""The driver as Felix starts it: a process of its own, frames on fd 3, status on fd 4, a switch behind a socket."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from calico_p4.live import Backoff
+from calico_p4.replay import Options, replay
+from calico_p4.status import StatusReporter
+from calico_p4.switch import connect
+from felix_proto import felixbackend_pb2 as pb
+from felix_proto.framing import FrameParser, encode_frame
+from felix_proto.recordings import read_recording
+from felix_proto.types import WorkloadEndpoint, WorkloadEndpointID
+from k8s_p4.rows import TABLES
+from test.support.shared import ROOT, recording_path
+from test.support.target import running_target
+
+WAIT_S = 15.0
+
+
+class Felix:
+    """Our end of the driver's two pipes."""
+
+    def __init__(self, process: subprocess.Popen, to_driver: int, from_driver: int, log: Path) -> None:
+        self.process, self._to, self._from, self._log = process, to_driver, from_driver, log
+        self._parser = FrameParser()
+        self.heard: list = []
+        os.set_blocking(from_driver, False)
+
+    def send(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._to, data) :]
+
+    def close(self) -> None:
+        if self._to >= 0:
+            os.close(self._to)
+        self._to = -1
+
+    def listen(self) -> list:
+        """Return all messages heard so far."""
+        try:
+            while data := os.read(self._from, 1 << 16):
+                self.heard += [pb.FromDataplane.FromString(frame.payload) for frame in self._parser.feed(data)]
+        except BlockingIOError:
+            pass
+        return self.heard
+
+    def statuses(self) -> dict[str, str]:
+        """Return the last status of each workload endpoint, by workload id."""
+        found = {}
+        for message in self.listen():
+            kind = message.WhichOneof("payload")
+            if kind == "workload_endpoint_status_update":
+                update = message.workload_endpoint_status_update
+                found[update.id.workload_id] = update.status.status
+            elif kind == "workload_endpoint_status_remove":
+                del found[message.workload_endpoint_status_remove.id.workload_id]
+        return found
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def until(self, condition) -> None:
+        """Wait for a condition, or fail with what the driver logged."""
+        end = time.monotonic() + WAIT_S
+        while not condition():
+            assert time.monotonic() < end and self.process.poll() is None, self.log()
+            time.sleep(0.02)
+
+
+@contextmanager
+def driver(folder: Path, target: str, **environment: str) -> Iterator[Felix]:
+    """Start the driver with its pipes on fds 3 and 4."""
+    read, to_driver = os.pipe()
+    from_driver, write = os.pipe()
+    start = f"import os; os.dup2({read}, 3); os.dup2({write}, 4); from calico_p4.felix import main; main()"
+    settings = {"CALICO_P4_TARGET": target, "CALICO_P4_STATE": str(folder / "state"), **environment}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", start], pass_fds=(read, write), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, **settings}
+        )
+    os.close(read)
+    os.close(write)
+    felix = Felix(process, to_driver, from_driver, folder / "log")
+    try:
+        yield felix
+    finally:
+        process.kill()
+        process.wait()
+        felix.close()
+        os.close(from_driver)
+
+
+def frames(name: str) -> list[bytes]:
+    return [encode_frame(frame.payload) for frame in read_recording(recording_path(f"{name}.felixstream"))]
+
+
+def entries(address: str) -> dict[str, int]:
+    """Return what is on the switch, as another reader sees it; nothing where there is no pipeline yet."""
+    switch = connect(address)
+    try:
+        if switch.client.pipeline_cookie() is None:
+            return {}
+        return {table: number for table in TABLES if (number := len(switch.read(table)))}
+    finally:
+        switch.close()
+
+
+@pytest.fixture(scope="module")
+def expected_entries() -> dict[str, int]:
+    return replay(Options(str(recording_path("quickstart.felixstream")))).answer["entries"]
+
+
+def test_a_snapshot_is_programmed_and_each_endpoint_reported_up_only_then(tmp_path: Path, expected_entries: dict[str, int]):
+    with running_target(tmp_path) as address, driver(tmp_path, address) as felix:
+        stream = frames("quickstart")
+        felix.send(b"".join(stream[:-1]))
+        felix.until(lambda: "connected" in felix.log())
+        time.sleep(0.3)
+        assert felix.statuses() == {} and entries(address) == {}, "nothing before InSync"
+        felix.send(stream[-1])
+        felix.until(lambda: len(felix.statuses()) == 8)
+        assert set(felix.statuses().values()) == {"up"}
+        assert entries(address) == expected_entries
+        felix.close()
+        assert felix.process.wait(WAIT_S) == 0
+        assert entries(address) == expected_entries, "the switch is left as it is"
+
+
+def test_sigterm_ends_it_within_two_seconds_and_leaves_the_switch_alone(tmp_path: Path, expected_entries: dict[str, int]):
+    with running_target(tmp_path) as address, driver(tmp_path, address) as felix:
+        felix.send(b"".join(frames("quickstart")))
+        felix.until(lambda: len(felix.statuses()) == 8)
+        start = time.monotonic()
+        felix.process.send_signal(signal.SIGTERM)
+        assert felix.process.wait(2.0) == 0
+        assert time.monotonic() - start < 2.0
+        assert entries(address) == expected_entries
+
+
+def test_the_next_driver_finds_everything_in_place(tmp_path: Path):
+    with running_target(tmp_path) as address:
+        for _run in range(2):
+            with driver(tmp_path, address) as felix:
+                felix.send(b"".join(frames("quickstart")))
+                felix.until(lambda felix=felix: len(felix.statuses()) == 8)
+                felix.process.send_signal(signal.SIGTERM)
+                felix.process.wait(2.0)
+                log = felix.log()
+    assert "pending=0" in log and "rows=0" not in log
+
+
+def test_frames_cut_anywhere_and_changes_after_in_sync(tmp_path: Path):
+    recording = recording_path("churn.felixstream")
+    expected = replay(Options(str(recording), until=1100)).answer["entries"]
+    with running_target(tmp_path) as address, driver(tmp_path, address) as felix:
+        data = b"".join(frames("churn")[:1100])
+        for start in range(0, len(data), 7919):
+            felix.send(data[start : start + 7919])
+            time.sleep(0.002)
+        felix.until(lambda: entries(address) == expected)
+        assert "down" not in felix.statuses().values()
+
+
+def test_a_target_that_comes_late_is_waited_for(tmp_path: Path, expected_entries: dict[str, int]):
+    address = f"unix:{tmp_path}/target.sock"
+    with driver(tmp_path, address) as felix:
+        felix.send(b"".join(frames("quickstart")))
+        felix.until(lambda: "target lost" in felix.log())
+        assert felix.statuses() == {}
+        with running_target(tmp_path):
+            felix.until(lambda: len(felix.statuses()) == 8)
+            assert entries(address) == expected_entries
+
+
+def test_a_target_that_starts_over_is_programmed_anew(tmp_path: Path, expected_entries: dict[str, int]):
+    with driver(tmp_path, f"unix:{tmp_path}/target.sock") as felix:
+        with running_target(tmp_path) as address:
+            felix.send(b"".join(frames("quickstart")))
+            felix.until(lambda: entries(address) == expected_entries)
+        with running_target(tmp_path) as address:
+            felix.until(lambda: entries(address) == expected_entries)
+
+
+def test_garbage_ends_it_with_the_byte_offset(tmp_path: Path):
+    with running_target(tmp_path) as address, driver(tmp_path, address) as felix:
+        first = frames("quickstart")[0]
+        felix.send(first + b"\xff" * 8)
+        assert felix.process.wait(WAIT_S) == 1
+        assert f"byte {len(first)}" in felix.log()
+
+
+def test_a_frame_that_can_not_be_decoded_is_named_and_the_rest_works(tmp_path: Path):
+    with running_target(tmp_path) as address, driver(tmp_path, address) as felix:
+        stream = frames("quickstart")
+        felix.send(b"".join([*stream[:3], encode_frame(b"\xff\xff"), *stream[3:]]))
+        felix.until(lambda: len(felix.statuses()) == 8)
+        assert "frame=3" in felix.log() and f"offset={sum(map(len, stream[:3])) + 8}" in felix.log()
+
+
+def test_settings_that_can_not_be_used(tmp_path: Path):
+    (tmp_path / "ports.json").write_text('[{"name": "x"}]')
+    with driver(tmp_path, "embedded", CALICO_P4_PORTS=str(tmp_path / "ports.json")) as felix:
+        assert felix.process.wait(WAIT_S) == 1
+        assert "ports.json: $[0]" in felix.log()
+
+
+def test_heartbeats_come_after_ten_seconds_and_then_every_thirty():
+    reporter = StatusReporter(now_s=100.0)
+    assert reporter.heartbeat(109.9) is None
+    beat = pb.FromDataplane.FromString(reporter.heartbeat(110.0)[8:])
+    assert beat.process_status_update.uptime == 10.0
+    assert beat.process_status_update.iso_timestamp.endswith("Z")
+    assert reporter.heartbeat(139.9) is None and reporter.heartbeat(140.0) is not None
+
+
+def test_a_status_is_told_when_it_changes_and_only_then():
+    key = WorkloadEndpointID("k8s", "shop/web", "eth0")
+    up, down = WorkloadEndpoint(key, "active"), WorkloadEndpoint(key, "inactive")
+    reporter = StatusReporter(0.0)
+
+    def told(endpoints: dict, changed: set, broken: set = frozenset()) -> list[str]:
+        messages = [pb.FromDataplane.FromString(frame[8:]) for frame in reporter.endpoints(endpoints, changed, broken)]
+        return [m.workload_endpoint_status_update.status.status or m.WhichOneof("payload") for m in messages]
+
+    assert told({key: up}, {key}) == ["up"]
+    assert told({key: up}, {key}) == []
+    assert told({key: up}, set(), {key}) == ["error"]
+    assert told({key: up}, set(), {key}) == []
+    assert told({key: up}, set()) == ["up"]
+    assert told({key: down}, {key}) == ["down"]
+    assert told({}, {key}) == ["workload_endpoint_status_remove"]
+    assert told({}, {key}) == []
+
+
+def test_tries_become_rarer_and_start_over():
+    backoff = Backoff()
+    assert [backoff.next(0.0) for _ in range(8)] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    backoff.reset()
+    assert backoff.next(10.0) == 10.5
