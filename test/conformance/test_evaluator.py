@@ -241,8 +241,17 @@ def test_shared_address_and_interface_go_to_the_lowest_id() -> None:
     assert judge(state, to_shared, "uplink").out == A
     own = judge(state, make(4, TCP, "10.0.0.1", "198.51.100.1"), "calib")
     assert (own.verdict, own.reason) == ("deny", "default_deny"), "each endpoint's own traffic is governed by its own policy"
-    same = world(OPEN, endpoint(A, profile_ids=("open",)), endpoint(B, name="calia"))
+    same = world(OPEN, endpoint(A, profile_ids=("open",)), endpoint(B, name="calia", profile_ids=("open",)))
+    assert judge(same, make(4, TCP, "10.9.9.9", "10.0.0.2"), "uplink").reason == "degraded"
     assert judge(same, make(4, TCP, "10.0.0.1", "198.51.100.1"), "calia").verdict == "allow"
+
+
+def test_closed_direction_lets_nothing_pass() -> None:
+    closed = (endpoint(A, profile_ids=("gone",)), endpoint(B, profile_ids=("gone",)))
+    from_host = make(4, TCP, "192.0.2.11", "10.0.0.2")
+    assert judge(world(*closed), from_host, "host").reason == "degraded"
+    neighbour = make(6, ICMPV6, "fd00::1", "2001:db8:1::11", icmp=(135, 0))
+    assert judge(world(*closed), neighbour, "calia").reason == "degraded"
 
 
 FRAGMENT = tcp(fragment=True)

@@ -110,7 +110,7 @@ def _leave(path: _Path, sender: felix.WorkloadEndpoint) -> None:
         path.drops.append("spoofed")
     if _encapsulated(path.world, packet):
         path.drops.append("encapsulated")
-    if not _neighbour_talk_to_host(path):
+    if not _closed(path, sender, "egress") and not _neighbour_talk_to_host(path):
         _apply(path, sender, "egress")
 
 
@@ -144,10 +144,28 @@ def _arrive(path: _Path, sender: felix.WorkloadEndpoint | None, ingress: str) ->
         return _arrive_elsewhere(path, sender)
     if receiver.state != "active":
         path.drops.append("endpoint_down")
+    if _shadowed(path, receiver) or _closed(path, receiver, "ingress"):
+        return "degraded", receiver.id
     if ingress == HOST:
         return "host_to_workload", receiver.id
     _apply(path, receiver, "ingress")
     return "policy", receiver.id
+
+
+def _shadowed(path: _Path, receiver: felix.WorkloadEndpoint) -> bool:
+    """An endpoint whose interface belongs to another cannot be reached by it: both of its directions are closed."""
+    if interface_owner(path.world, receiver.name) is receiver:
+        return False
+    path.drops.append("degraded")
+    return True
+
+
+def _closed(path: _Path, endpoint: felix.WorkloadEndpoint, direction: str) -> bool:
+    """What cannot be translated closes its direction, for packets from the host and neighbour messages to it as well."""
+    if next(chain_flaws(path.world, endpoint, direction), None) is None:
+        return False
+    path.drops.append("degraded")
+    return True
 
 
 def _arrive_elsewhere(path: _Path, sender: felix.WorkloadEndpoint | None) -> tuple[str, str]:
@@ -163,9 +181,6 @@ def _arrive_elsewhere(path: _Path, sender: felix.WorkloadEndpoint | None) -> tup
 
 def _apply(path: _Path, endpoint: felix.WorkloadEndpoint, direction: str) -> None:
     """Judge one direction of an endpoint; a stage is reported only if nothing has dropped the packet before."""
-    if next(chain_flaws(path.world, endpoint, direction), None) is not None:
-        path.drops.append("degraded")
-        return
     chain = chain_of(path.world, endpoint, direction)
     decision, unsure = decide(chain, path.packet, path.world.ip_sets)
     room = bound(chain, path.packet, path.world.ip_sets) if unsure else None

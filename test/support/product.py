@@ -4,10 +4,12 @@ Frames are hand-made and enter as ``raw`` packets of the replay contract; answer
 """
 
 from collections.abc import Iterable
+from random import Random
 from typing import Any
 
 from calico_p4.bench import Bench
 from calico_p4.driver import Driver
+from calico_p4.dump import dump_lines
 from calico_p4.packets import Packet as Entering
 from calico_p4.switch import embedded
 from datastore.allocator import Allocator
@@ -16,6 +18,7 @@ from test.support.evaluator import HOST, UPLINK
 from test.support.frames import frame
 from test.support.gen_packets import Sent
 from test.support.model_target import ModelTarget
+from test.support.world import World
 
 Answered = dict[str, Any]
 
@@ -56,3 +59,30 @@ def on_model(seed: int = 0) -> Product:
 def on_embedded() -> Product:
     """Return a product over a fresh embedded target in this process."""
     return Product(embedded())
+
+
+def dump_of(product: Product) -> list[str]:
+    """Return the lines of the replay contract's dump."""
+    return dump_lines(product.driver)
+
+
+def from_scratch(world: World, seed: int = 0) -> Product:
+    """Return a product over the model that was given a state in one go, in an order of its own, and has come to rest."""
+    product = on_model(seed)
+    product.flush(snapshot(world, Random(seed)), rest=True)
+    return product
+
+
+def snapshot(world: World, rng: Random) -> list[felix.Payload]:
+    """Return the messages of a fresh Felix for a state, each class in random order."""
+    groups: tuple[list[felix.Payload], ...] = (
+        [felix.IPSetUpdate(name, tuple(content.members), content.type) for name, content in world.ip_sets.items()],
+        [felix.ActivePolicyUpdate(name, policy) for name, policy in world.policies.items()],
+        [felix.ActiveProfileUpdate(name, profile) for name, profile in world.profiles.items()],
+        [felix.WorkloadEndpointUpdate(name, endpoint) for name, endpoint in world.endpoints.items()],
+        [felix.HostMetadataUpdate(name, *addresses) for name, addresses in world.hosts.items()],
+    )
+    for group in groups:
+        rng.shuffle(group)
+    config = felix.ConfigUpdate(tuple(sorted(world.config.items())))
+    return [config, *(message for group in groups for message in group), felix.InSync()]

@@ -58,7 +58,8 @@ def _back(case: Case, direction: Direction) -> felix.TierInfo:
 
 def messages(case: Case, direction: Direction, address: str) -> list[felix.Payload]:
     """Return the stream, InSync included, of a case whose endpoint owns one address."""
-    policies = [p for tier in case["tiers"] for key in ("policies", "ingress_policies", "egress_policies") for p in tier.get(key, ())]
+    keys = ("policies", "ingress_policies", "egress_policies")
+    policies = [(tier["name"], p) for tier in case["tiers"] for key in keys for p in tier.get(key, ())]
     tiers = (_back(case, direction), *(_tier(t, direction) for t in case["tiers"]))
     tiers = tuple(tier for tier in tiers if tier.ingress_policies or tier.egress_policies)
     profiles = tuple(p["name"] for p in case["profiles"])
@@ -68,8 +69,8 @@ def messages(case: Case, direction: Direction, address: str) -> list[felix.Paylo
     return [
         CONFIG,
         *(cases.ip_set(set_id, data) for set_id, data in case["ip_sets"].items()),
-        *(_policy(p, direction) for p in policies),
-        felix.ActivePolicyUpdate(BACK, felix.Policy(BACK, inbound_rules=_ALLOW, outbound_rules=_ALLOW)),
+        *(_policy(tier, p, direction) for tier, p in policies),
+        felix.ActivePolicyUpdate(BACK, felix.Policy(BACK, tier="back", inbound_rules=_ALLOW, outbound_rules=_ALLOW)),
         *(felix.ActiveProfileUpdate(p["name"], felix.Profile(p["name"], **_sides(p, direction))) for p in case["profiles"]),
         felix.WorkloadEndpointUpdate(ENDPOINT, endpoint),
         HOST,
@@ -77,9 +78,9 @@ def messages(case: Case, direction: Direction, address: str) -> list[felix.Paylo
     ]
 
 
-def _policy(data: Case, direction: Direction) -> felix.ActivePolicyUpdate:
+def _policy(tier: str, data: Case, direction: Direction) -> felix.ActivePolicyUpdate:
     policy_id = cases.policy_id(data["id"])
-    return felix.ActivePolicyUpdate(policy_id, felix.Policy(policy_id, **_sides(data, direction)))
+    return felix.ActivePolicyUpdate(policy_id, felix.Policy(policy_id, tier=tier, **_sides(data, direction)))
 
 
 def row_case(row: Case) -> Case:

@@ -19,7 +19,7 @@ class SetContent(NamedTuple):
 
 @dataclass
 class World:
-    """Accumulated state of a stream, and the node's own addresses as bare text."""
+    """Accumulated state of a stream. ``hosts``: the addresses of each node as on the wire, IPv4 and IPv6."""
 
     config: dict[str, str] = field(default_factory=dict)
     ip_sets: dict[str, SetContent] = field(default_factory=dict)
@@ -59,14 +59,10 @@ class World:
             case felix.WorkloadEndpointRemove():
                 self.endpoints.pop(payload.id, None)
             case felix.HostMetadataUpdate():
-                self.hosts[payload.hostname] = (_bare(payload.ipv4_addr), _bare(payload.ipv6_addr))
+                self.hosts[payload.hostname] = (payload.ipv4_addr, payload.ipv6_addr)
             case felix.HostMetadataRemove():
                 self.hosts.pop(payload.hostname, None)
 
     def node_addresses(self) -> set[str]:
         """Return the addresses of the node itself, named by FelixHostname."""
-        return {address for address in self.hosts.get(self.config.get("FelixHostname", ""), ()) if address}
-
-
-def _bare(address: str) -> str:
-    return address.partition("/")[0]
+        return {address.partition("/")[0] for address in self.hosts.get(self.config.get("FelixHostname", ""), ()) if address}

@@ -1,0 +1,156 @@
+"""One generated cluster against a product: a snapshot, then flushes of changes, with packets and a dump judged after each.
+
+Everything follows from a seed. A failure carries the messages, flush by flush, and the packet, so that it can be minimised and replayed.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from felix_proto import types as felix
+from test.support import gen_cluster, gen_packets, gen_stream
+from test.support.compare import differences
+from test.support.evaluator import judge
+from test.support.gen_packets import Sent
+from test.support.minimise import minimise
+from test.support.product import Product, dump_of, from_scratch
+from test.support.world import World
+
+Make = Callable[[], Product]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How much a trial does: changes made before each flush are 1 to ``changes``."""
+
+    flushes: int = 6
+    packets: int = 50
+    changes: int = 3
+
+
+@dataclass
+class Failure(Exception):
+    """A difference: between answer and evaluator (``sent``), or between two dumps (``sent`` None)."""
+
+    seed: int
+    flushes: list[list[felix.Payload]]
+    sent: Sent | None
+    found: list[str]
+
+    def __str__(self) -> str:
+        return "\n".join((f"seed {self.seed}, after {len(self.flushes)} flushes: {self.sent}", *self.found[:20]))
+
+
+@dataclass
+class Tally:
+    """What trials did."""
+
+    clusters: int = 0
+    packets: int = 0
+    flushes: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+
+def trial(seed: int, make: Make, shape: Shape, tally: Tally, check_dump: bool = True) -> None:
+    """Run one trial. Raises Failure at the first difference."""
+    rng = Random(seed)
+    product, world, flushes = make(), World(), []
+    try:
+        for messages, rest in _script(rng, shape, world):
+            flushes.append(messages)
+            product.flush(messages, rest)
+            _judge_packets(rng, product, world, shape, tally, seed, flushes)
+            if check_dump:
+                _judge_dump(product, world, seed, flushes)
+            tally.flushes += 1
+    except Failure:
+        raise
+    except Exception as error:
+        raise Failure(seed, flushes, None, [f"{type(error).__name__}: {error}"]) from error
+    finally:
+        product.close()
+    tally.clusters += 1
+
+
+def _script(rng: Random, shape: Shape, world: World) -> Iterator[tuple[list[felix.Payload], bool]]:
+    """Yield the messages of each flush, and whether the product may come to rest after it; keeps ``world`` up to date."""
+    cluster = gen_cluster.cluster(rng)
+    messages, _ = gen_stream.first_flush(rng, cluster)
+    world.apply_all(messages)
+    yield messages, rng.random() < 0.5
+    for _ in range(shape.flushes - 1):
+        for _ in range(rng.randint(1, shape.changes)):
+            gen_cluster.change(rng, cluster)
+        messages = gen_stream.flush(rng, world, cluster)
+        world.apply_all(messages)
+        yield messages, rng.random() < 0.5
+
+
+def _judge_packets(rng: Random, product: Product, world: World, shape: Shape, tally: Tally, seed: int, flushes: list[list[felix.Payload]]) -> None:
+    for _ in range(shape.packets):
+        sent = gen_packets.packet(rng, world)
+        found = judged(product, world, sent)
+        tally.packets += 1
+        if found:
+            raise Failure(seed, flushes, sent, found)
+
+
+def judged(product: Product, world: World, sent: Sent) -> list[str]:
+    """Send a packet; return how its answer differs from the evaluator's."""
+    answer = judge(world, sent.packet, sent.ingress)
+    return list(differences(answer, product.send(sent), world))
+
+
+def _judge_dump(product: Product, world: World, seed: int, flushes: list[list[felix.Payload]]) -> None:
+    """Compare at rest: hold-offs have run out, so nothing may tell how the state was reached."""
+    product.flush((), rest=True)
+    fresh, own = dump_of(from_scratch(world)), dump_of(product)
+    if fresh != own:
+        raise Failure(seed, flushes, None, dump_differences(own, fresh))
+
+
+def dump_differences(own: Sequence[str], fresh: Sequence[str]) -> list[str]:
+    """Name the lines that only one of two dumps has."""
+    mine, theirs = set(own), set(fresh)
+    return [f"only incremental: {line}" for line in sorted(mine - theirs)] + [f"only from scratch: {line}" for line in sorted(theirs - mine)]
+
+
+PINNED = (felix.ConfigUpdate, felix.HostMetadataUpdate, felix.InSync)
+
+
+def minimised(failure: Failure, make: Make) -> Failure:
+    """Return a smaller failure of the same kind: the flushes as one list of messages, each flushed by itself."""
+    messages = [message for flush in failure.flushes for message in flush]
+    wanted = _kinds(failure.found)
+
+    def fails(some: list[felix.Payload]) -> bool:
+        pinned = sum(isinstance(message, PINNED) for message in some)
+        return pinned == sum(isinstance(message, PINNED) for message in messages) and bool(wanted & _kinds(_differs(some, failure.sent, make)))
+
+    if not fails(messages):
+        return failure  # needs the flushes as they were
+    small = minimise(messages, fails)
+    return Failure(failure.seed, [[message] for message in small], failure.sent, _differs(small, failure.sent, make))
+
+
+def _kinds(found: Sequence[str]) -> set[str]:
+    """The first two words of each difference."""
+    return {" ".join(text.split()[:2]) for text in found}
+
+
+def _differs(messages: list[felix.Payload], sent: Sent | None, make: Make) -> list[str]:
+    """Feed messages one by one; return what differs in the end, or the exception that ended it."""
+    product, world = make(), World()
+    try:
+        for message in messages:
+            world.apply(message)
+            product.flush([message])
+        if sent is not None:
+            return judged(product, world, sent)
+        product.flush((), rest=True)
+        return dump_differences(dump_of(product), dump_of(from_scratch(world)))
+    except Exception as error:  # whatever it is, it is what the trial found
+        return [f"{type(error).__name__}: {error}"]
+    finally:
+        product.close()
