@@ -14,24 +14,30 @@ class BadFile(Exception):
 
 @cache
 def schema(name: str) -> dict[str, Any]:
-    """Return one of the shipped JSON schemas: ``packets``, ``ports``, ``k8s``, ``answer``."""
+    """Return one of the shipped JSON schemas: ``packets``, ``ports``, ``k8s``, ``config``, ``answer``."""
     text = resources.files("calico_p4").joinpath("schemas", f"{name}.json").read_text()
     loaded: dict[str, Any] = json.loads(text)
     return loaded
 
 
-def load_list(path: str, name: str) -> list[dict[str, Any]]:
-    """Read a JSON list that must follow the schema ``name``.
+def load_json(path: str, name: str) -> Any:
+    """Read a JSON file that must follow the schema ``name``.
 
     Raises:
         BadFile: unreadable, no JSON (with the byte offset) or not what the schema says (with the index and field).
     """
     text = read_text(path)
     try:
-        content: list[dict[str, Any]] = json.loads(text)
+        content = json.loads(text)
     except json.JSONDecodeError as error:
         raise BadFile(f"{path}: byte {_byte(text, error.pos)}: {error.msg}") from error
     _check(path, schema(name), content)
+    return content
+
+
+def load_list(path: str, name: str) -> list[dict[str, Any]]:
+    """Read a JSON list of objects, as ``load_json`` does."""
+    content: list[dict[str, Any]] = load_json(path, name)
     return content
 
 

@@ -13,7 +13,7 @@ from calico_p4.bench import Bench, not_sent
 from calico_p4.degraded import Degraded
 from calico_p4.driver import Driver
 from calico_p4.dump import write_dump
-from calico_p4.files import BadFile, load_lines
+from calico_p4.files import BadFile, load_json, load_lines
 from calico_p4.p4runtime.errors import TargetError, raise_target_error
 from calico_p4.packets import Packet, load_packets
 from calico_p4.ports import load_ports
@@ -22,7 +22,7 @@ from datastore.allocator import Allocator, AllocatorError
 from felix_proto.decode import DecodeError, Decoder
 from felix_proto.framing import FrameError
 from felix_proto.recordings import read_recording
-from felix_proto.types import Message
+from felix_proto.types import ConfigUpdate, Message, Payload
 from k8s_p4.rows import TABLES
 
 FLUSH_FRAMES = 100
@@ -67,6 +67,7 @@ class Inputs:
     packets: Sequence[Packet]
     ports: Sequence[Mapping[str, Any]]
     objects: Sequence[Mapping[str, Any]]
+    config: Mapping[str, str]
 
 
 def replay(options: Options) -> Outcome:
@@ -93,7 +94,8 @@ def load_inputs(options: Options) -> Inputs:
     """Read the files that were given. Raises BadFile."""
     ports = load_ports(options.ports) if options.ports else []
     objects = load_lines(options.k8s, "k8s") if options.k8s else []
-    return Inputs(load_packets(options.packets) if options.packets else [], ports, objects)
+    config = load_json(options.config, "config") if options.config else {}
+    return Inputs(load_packets(options.packets) if options.packets else [], ports, objects, config)
 
 
 def open_allocator(state: str | None) -> Allocator:
@@ -135,6 +137,7 @@ class Replay:
         self._bench = Bench(driver, switch.bench) if switch.bench is not None else None
         self._waiting = deque(inputs.packets)
         self._objects = sorted(inputs.objects, key=lambda item: int(item.get("after", 0)))
+        self._config = inputs.config
         self._answers: dict[int, dict[str, Any]] = {}
         self._packets = inputs.packets
         self._applied = 0
@@ -167,12 +170,18 @@ class Replay:
 
     def _take(self, message: Message) -> None:
         was_in_sync = self.driver.store.in_sync
-        self.driver.apply(message.payload)
+        self.driver.apply(self._configured(message.payload))
         self._applied += 1
         if self.driver.store.in_sync and (not was_in_sync or self._applied - self._flushed >= FLUSH_FRAMES):
             self._flushed = self._applied
             self.driver.sync()
         self._send_due()
+
+    def _configured(self, payload: Payload) -> Payload:
+        """Lay the configuration file over Felix's configuration."""
+        if not self._config or not isinstance(payload, ConfigUpdate):
+            return payload
+        return payload._replace(config=tuple(sorted({**dict(payload.config), **self._config}.items())))
 
     def _send_due(self) -> None:
         """Send the packets whose place in the recording this is."""

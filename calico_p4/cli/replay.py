@@ -14,13 +14,13 @@ from calico_p4.cli.tables import grid
 @click.option("--packets", metavar="FILE", help="Packets to send: a JSON list (schema packets.json).")
 @click.option("--ports", metavar="FILE", help="Ports to add or replace: a JSON list (schema ports.json).")
 @click.option("--k8s", metavar="FILE", help="Kubernetes objects, JSON lines (schema k8s.json).")
-@click.option("--config", metavar="FILE", help="Settings of the driver.")
+@click.option("--config", metavar="FILE", help="Felix parameters to lay over the recording's: a JSON object (schema config.json).")
 @click.option("--target", default="embedded", show_default=True, metavar="TARGET", help="embedded, unix:PATH or HOST:PORT.")
 @click.option("--until", type=click.IntRange(min=0), metavar="N", help="Stop before frame N.")
 @click.option("--dump", metavar="FILE", help="Write the desired rows as sorted text.")
 @click.option("--state", metavar="DIR", help="Keep the allocator's file there, so that a later replay finds the same numbers.")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
-def command(output: str, config: str | None, **options: Any) -> None:
+def command(output: str, **options: Any) -> None:
     """Replay a recorded Felix stream into a target.
 
     RECORDING holds the bytes as Felix wrote them, compressed with gzip or not; "-" is standard input.
@@ -29,7 +29,7 @@ def command(output: str, config: str | None, **options: Any) -> None:
     """
     from calico_p4.replay import Options, replay
 
-    outcome = replay(Options(**options, config=config))
+    outcome = replay(Options(**options))
     if outcome.answer is not None:
         show(outcome.answer, output)
     for error in outcome.errors:
