@@ -11,11 +11,16 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from . import l4
+from .identity import bits
 from .l4 import EVERYTHING, Box, Region
 from .rules import Action, CompiledRule, Direction, Ref
 
 MAX_ROWS = 65536
 """More rows than this in one list is no policy but a cliff; the endpoint is closed instead."""
+
+
+CROWDED = 256
+"""Rows from which on a product of rules is searched for rows that can never be hit."""
 
 
 class TooManyRows(Exception):
@@ -64,7 +69,7 @@ class RuleSet:
     made of them is made once.
     """
 
-    __slots__ = ("_cache", "_interned", "_steps", "peer_mask", "rules", "self_mask")
+    __slots__ = ("_anchored", "_cache", "_interned", "_steps", "_unanchored", "peer_mask", "rules", "self_mask")
 
     def __init__(self, rules: Sequence[CompiledRule]) -> None:
         self.rules = tuple(rules)
@@ -72,9 +77,25 @@ class RuleSet:
         self._interned: dict[tuple[int, ...], Steps] = {}
         self._steps: dict[tuple[int, Region], Step] = {}
         self.self_mask = self.peer_mask = 0
-        for rule in self.rules:
+        self._unanchored: list[int] = []
+        self._anchored: dict[int, list[int]] = {}
+        for index, rule in enumerate(self.rules):
             self.self_mask |= rule.self_mask
             self.peer_mask |= rule.peer_mask
+            self._index(index, rule.anchor())
+
+    def _index(self, index: int, anchor: int) -> None:
+        """File a rule under the peer groups it cannot match without: of a thousand rules with a set each, few are looked at."""
+        if not anchor:
+            self._unanchored.append(index)
+        for bit in bits(anchor):
+            self._anchored.setdefault(1 << bit, []).append(index)
+
+    def _candidates(self, peer: int) -> Sequence[int]:
+        found = set(self._unanchored)
+        for bit in bits(peer):
+            found.update(self._anchored.get(1 << bit, ()))
+        return sorted(found) if len(found) > len(self._unanchored) else self._unanchored
 
     def steps(self, own: int, peer: int) -> Steps:
         """The rules whose addresses hold, in order, up to the first that always decides."""
@@ -88,7 +109,8 @@ class RuleSet:
         return steps
 
     def _active(self, own: int, peer: int) -> Iterable[Step]:
-        for index, rule in enumerate(self.rules):
+        for index in self._candidates(peer):
+            rule = self.rules[index]
             region = rule.region(own, peer)
             if region:
                 yield self._steps.get((index, region)) or self._step(index, rule, region)
@@ -207,6 +229,8 @@ def _backwards(steps: Sequence[Step], end: tuple[Row, ...], tail: tuple[Row, ...
             if action == "pass":
                 out.extend(_denied_fragments(region, ref, tail))
             out.extend(reversed(_behind(region, ref, rest)))
+            if len(out) > CROWDED and region != UNCONDITIONAL:
+                out = list(reversed(_prune(reversed(out), thorough=True)))
         else:
             if region == UNCONDITIONAL:
                 out.clear()
@@ -243,22 +267,34 @@ def _denied_fragments(region: Region, ref: Ref, tail: Iterable[Row]) -> list[Row
     return out
 
 
-def _prune(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Leave out rows that one earlier row covers."""
+def _prune(rows: Iterable[Row], thorough: bool = False) -> tuple[Row, ...]:
+    """Leave out rows that one earlier row covers.
+
+    Usually only earlier rows without ports are looked at, which are few. ``thorough`` looks at all: products of overlapping
+    port ranges would otherwise double with every rule.
+    """
     out: list[Row] = []
     seen: set[Box] = set()
-    wide: list[Box] = []
+    earlier: dict[tuple[int, int, int], list[Box]] = {}
     for row in rows:
         box = row.box
-        if box in seen or any(l4.covers(earlier, box) for earlier in wide):
+        if box in seen or _covered(box, earlier):
             continue
         seen.add(box)
         out.append(row)
-        if l4.is_wide(box):
-            wide.append(box)
+        if thorough or l4.is_wide(box):
+            earlier.setdefault(box[:3], []).append(box)
             if box == EVERYTHING:
                 break
     return tuple(out)
+
+
+def _covered(box: Box, earlier: dict[tuple[int, int, int], list[Box]]) -> bool:
+    families, protocols, kinds, *_ = box
+    for (f, p, k), boxes in earlier.items():
+        if not (families & ~f or protocols & ~p or kinds & ~k) and any(l4.covers(other, box) for other in boxes):
+            return True
+    return False
 
 
 def end_of_tier(direction: Direction, tier: str, trigger: Ref) -> Ref:

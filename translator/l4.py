@@ -122,8 +122,14 @@ def intersect(a: Region, b: Region) -> Region:
 
 
 def covers(a: Box, b: Box) -> bool:
-    """Whether ``a``, which must not restrict ports or ICMP fields, contains ``b``."""
-    return not (b[0] & ~a[0] or b[1] & ~a[1] or b[2] & ~a[2])
+    """Whether ``a`` contains ``b``."""
+    if b[0] & ~a[0] or b[1] & ~a[1] or b[2] & ~a[2] or b[5] & ~a[5] or b[6] & ~a[6]:
+        return False
+    return (a[3] == ALL_PORTS or _within(b[3], a[3])) and (a[4] == ALL_PORTS or _within(b[4], a[4]))
+
+
+def _within(inner: Intervals, outer: Intervals) -> bool:
+    return all(any(low <= first and last <= high for low, high in outer) for first, last in inner)
 
 
 def is_wide(box: Box) -> bool:

@@ -96,6 +96,22 @@ class CompiledRule:
                 peer |= 0 if of_self else bit
         return own, peer
 
+    def anchor(self) -> int:
+        """Peer groups (bits), one of which at least an address must be in for the rule to match; 0: none needed."""
+        out = 0
+        for pair in filter(None, self._families):
+            needed = pair[1].all_of
+            if not needed:
+                return self._named_anchor()
+            out |= needed & -needed
+        return out
+
+    def _named_anchor(self) -> int:
+        for test in self._tests:
+            if not (test.negated or test.fixed) and not any(of_self for of_self, *_ in test.named):
+                return sum({bit for _, bit, _, _ in test.named})
+        return 0
+
     def region(self, own: int, peer: int) -> Region:
         """What the rule matches when the endpoint's own address is in the groups ``own`` and the other in ``peer``."""
         families = 0
