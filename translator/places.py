@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from sortedcontainers import SortedList
@@ -19,12 +20,13 @@ class Places:
     prefix through a sorted index that is built when a prefix first changes.
     """
 
-    __slots__ = ("_cache", "_index", "_nets", "direct")
+    __slots__ = ("_cache", "_index", "_long", "_nets", "direct")
 
     def __init__(self) -> None:
         self.direct: dict[int, int] = {}
         self._nets: dict[bool, dict[int, dict[int, int]]] = {False: {}, True: {}}
         self._cache: dict[bool, dict[int, int]] = {False: {}, True: {}}
+        self._long: dict[bool, Counter[int]] = {False: Counter(), True: Counter()}
         self._index: dict[bool, SortedList[int]] | None = None
 
     def set(self, where: int, mask: int) -> None:
@@ -33,11 +35,19 @@ class Places:
             index = self._index[is_v6(where)]
             index.add(_in_order(where)) if mask else index.remove(_in_order(where))
         if not is_host(where):
+            self._count_long(where, mask)
             self._set_net(where, mask)
         if mask:
             self.direct[where] = mask
         else:
             self.direct.pop(where, None)
+
+    def _count_long(self, where: int, mask: int) -> None:
+        """Note which /24 (IPv4) or /64 have prefixes longer than that inside: most have none, and need no look-ups."""
+        v6 = is_v6(where)
+        shift = _CACHE_SHIFT[v6]
+        if (where in self.direct) != bool(mask) and length_of(where) > (128 if v6 else 32) - shift:
+            self._long[v6][value_of(where) >> shift] += 1 if mask else -1
 
     def _set_net(self, where: int, mask: int) -> None:
         v6 = is_v6(where)
@@ -64,10 +74,13 @@ class Places:
             own = length_of(where)
             return self._probe(nets, value, width, (n for n in nets if n < own))
         shift = _CACHE_SHIFT[v6]
-        near = self._cache[v6].get(value >> shift)
+        bucket = value >> shift
+        near = self._cache[v6].get(bucket)
         if near is None:
             near = self._probe(nets, value, width, (n for n in nets if n <= width - shift))
-            self._cache[v6][value >> shift] = near
+            self._cache[v6][bucket] = near
+        if not self._long[v6].get(bucket):
+            return near
         return near | self._probe(nets, value, width, (n for n in nets if n > width - shift))
 
     @staticmethod
