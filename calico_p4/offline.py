@@ -141,7 +141,8 @@ class Offline:
             yield {"id": key, "type": kind, "members": len(members), "policies": users[key], "content": members}
 
     def _rule_owners(self) -> Iterator[set[str]]:
-        for owner in (*self.store.policies.values(), *self.store.profiles.values()):
+        owners: list[Policy | Profile] = [*self.store.policies.values(), *self.store.profiles.values()]
+        for owner in owners:
             yield {name for rule in (*owner.inbound_rules, *owner.outbound_rules) for name in set_names(rule)}
 
     def tables(self) -> Iterator[dict[str, Any]]:
@@ -154,7 +155,8 @@ class Offline:
 
 def set_names(rule: Any) -> Iterator[str]:
     """Yield the ids of every IP set that a rule names."""
-    return (name for field in rule._fields if field.endswith("ip_set_ids") or field.endswith("port_set_ids") for name in getattr(rule, field))
+    fields = (field for field in rule._fields if field.endswith(("ip_set_ids", "port_set_ids")))
+    return (name for field in fields for name in getattr(rule, field))
 
 
 def live(tier: TierInfo, direction: str) -> Iterator[PolicyID]:

@@ -92,6 +92,11 @@ class Allocator:
             raise ValueError(f"{kind}: {new!r} already has number {numbers.ids[new]}")
         _assign(numbers, numbers.ids.pop(old), new)
 
+    @property
+    def empty(self) -> bool:
+        """Whether no number is in use: nothing was kept from an earlier run."""
+        return not any(kind.ids for kind in self._kinds.values())
+
     def items(self, kind: str) -> Iterator[tuple[str, int]]:
         """Yield (meaning, number) of one kind, in no particular order."""
         numbers = self._kinds.get(kind)

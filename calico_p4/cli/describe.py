@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from calico_p4.cli.recording import read
-from calico_p4.offline import DIRECTIONS, Offline, live, set_names
+from calico_p4.offline import DIRECTIONS, Offline, live
 from felix_proto.types import PolicyID, Rule, TierInfo, WorkloadEndpoint, WorkloadEndpointID
 from translator.names import endpoint_name
 
@@ -93,15 +93,12 @@ def _criteria(rule: Rule) -> str:
     """The criteria of a rule by their names on the wire, those that say nothing left out."""
     shown = [name for name in rule._fields if name not in _NOT_MATCHED and not name.startswith("original_")]
     given = [(name, getattr(rule, name)) for name in shown]
-    sets = set(set_names(rule))
-    return "".join(f" {name}={_value(value, sets)}" for name, value in given if value not in ((), None, 0, ""))
+    return "".join(f" {name}={_value(name, value)}" for name, value in given if value not in ((), None, 0, ""))
 
 
-def _value(value: Any, sets: set[str]) -> str:
-    if isinstance(value, tuple):
-        return ",".join(_value(each, sets) for each in value) if not hasattr(value, "_fields") else _port_range(value)
-    return str(value)
-
-
-def _port_range(ports: Any) -> str:
-    return str(ports.first) if ports.first == ports.last else f"{ports.first}-{ports.last}"
+def _value(name: str, value: Any) -> str:
+    if name in ("icmp", "not_icmp"):
+        return "/".join(str(part) for part in value if part is not None)
+    if name.endswith("_ports"):
+        return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in value)
+    return ",".join(value) if isinstance(value, tuple) else str(value)

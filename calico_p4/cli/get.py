@@ -28,6 +28,11 @@ def command(what: str, recording: str, until: int | None, tables: tuple[str, ...
     items = _items(what, read(recording, until), tables)
     if namespace is not None:
         items = [item for item in items if item.get("namespace") == namespace]
+    if what == "entries" and output in ("table", "wide"):
+        for item in items:
+            owner = f"   # {item['owner']}" if output == "wide" else ""
+            click.echo(f"{item['table']} {item['key']} -> {item['action']}{owner}")
+        return
     columns, wide, name = _COLUMNS[what]
     if output == "name" and name == "full":
         items = [{**item, "full": _full_name(what, item)} for item in items]
