@@ -23,7 +23,7 @@ CORPUS = cases.load("rule_corpus") if have_shared() else []
 
 def run(case: Case, direction: scenario.Direction, data: Case) -> Answer:
     world = World()
-    world.apply_all(scenario.messages(case, direction, data[direction.own]))
+    world.apply_all(scenario.messages(case, direction))
     return judge(world, cases.packet(data), direction.ingress)
 
 
@@ -33,12 +33,12 @@ def check(case: Case, data: Case) -> None:
         verdict = cases.expected(data)
         assert verdict is None or answer.verdict == verdict, (direction.name, data, answer)
         if "hits" in data:
-            assert hits(answer) == [expected_hit(hit) for hit in data["hits"] if hit["at"] != "tier-end" or hit["action"] != "pass"]
+            assert hits(answer, direction) == [expected_hit(hit) for hit in data["hits"] if hit["at"] != "tier-end" or hit["action"] != "pass"]
 
 
-def hits(answer: Answer) -> list[tuple[object, ...]]:
+def hits(answer: Answer, direction: scenario.Direction) -> list[tuple[object, ...]]:
     """What the packet met, in the terms of the collection; tiers passed at their end are not told by the evaluator."""
-    decision = answer.policy[-1].decision
+    (decision,) = (stage.decision for stage in answer.policy if stage.stage == direction.name)
     return [met(hit) for hit in (*decision.passed, decision.hit)]
 
 

@@ -13,7 +13,7 @@ from test.support.packet import ICMP, ICMP_OF, ICMPV6, PORT_PROTOCOLS, SCTP, TCP
 SOURCE_MAC, TARGET_MAC = bytes.fromhex("02000000aa01"), bytes.fromhex("02000000bb02")
 PAYLOAD = bytes(range(16))
 _RECORD_ROUTE = bytes((7, 7, 4, 0, 0, 0, 0, 0))
-_HOP_BY_HOP, _FRAGMENT_HEADER = 0, 44
+_HOP_BY_HOP, _FRAGMENT_HEADER, _NO_NEXT_HEADER, _DESTINATION_OPTIONS = 0, 44, 59, 60
 _PAD_OPTION = bytes((1, 4, 0, 0, 0, 0))
 
 
@@ -59,6 +59,8 @@ def _upper(packet: Packet) -> bytes:
     """The fourth layer; a later fragment and a protocol without a layout here carry bytes that look like port numbers."""
     if not packet.fragment and packet.proto in _LAYOUTS and (packet.sport is not None or is_icmp(packet)):
         return _LAYOUTS[packet.proto](packet)
+    if packet.version == 6 and packet.proto == _DESTINATION_OPTIONS:  # no protocol but a header before one: here before nothing
+        return bytes((_NO_NEXT_HEADER, 0)) + _PAD_OPTION
     return struct.pack(">HH", 80, 80) + PAYLOAD
 
 

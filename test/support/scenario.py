@@ -5,6 +5,7 @@ from typing import NamedTuple
 from felix_proto import types as felix
 from test.support import cases
 from test.support.cases import Case
+from test.support.flaws import NET_SETS, PORT_SETS
 
 ENDPOINT = felix.WorkloadEndpointID("k8s", "case/owner", "eth0")
 INTERFACE = "cali0001"
@@ -56,16 +57,21 @@ def _back(case: Case, direction: Direction) -> felix.TierInfo:
     return felix.TierInfo("back", default_action="Deny", **{other: (BACK,)} if "direction" not in case or case["direction"] == "any" else {})
 
 
-def messages(case: Case, direction: Direction, address: str) -> list[felix.Payload]:
-    """Return the stream, InSync included, of a case whose endpoint owns one address."""
+def own_addresses(case: Case, direction: Direction) -> tuple[str, ...]:
+    """Return every address that a packet of the case has on the side under test."""
+    return tuple(dict.fromkeys(packet[direction.own] for packet in case["packets"]))
+
+
+def messages(case: Case, direction: Direction) -> list[felix.Payload]:
+    """Return the stream, InSync included, of a case; its one endpoint owns the addresses on the side under test."""
     keys = ("policies", "ingress_policies", "egress_policies")
     policies = [(tier["name"], p) for tier in case["tiers"] for key in keys for p in tier.get(key, ())]
     tiers = (_back(case, direction), *(_tier(t, direction) for t in case["tiers"]))
     tiers = tuple(tier for tier in tiers if tier.ingress_policies or tier.egress_policies)
     profiles = tuple(p["name"] for p in case["profiles"])
-    nets = (f"{address}/128" if ":" in address else f"{address}/32",)
-    families = {"ipv6_nets": nets} if ":" in address else {"ipv4_nets": nets}
-    endpoint = felix.WorkloadEndpoint(ENDPOINT, "active", INTERFACE, profile_ids=profiles, tiers=tiers, **families)
+    own = own_addresses(case, direction)
+    v4, v6 = tuple(f"{a}/32" for a in own if ":" not in a), tuple(f"{a}/128" for a in own if ":" in a)
+    endpoint = felix.WorkloadEndpoint(ENDPOINT, "active", INTERFACE, profile_ids=profiles, tiers=tiers, ipv4_nets=v4, ipv6_nets=v6)
     return [
         CONFIG,
         *(cases.ip_set(set_id, data) for set_id, data in case["ip_sets"].items()),
@@ -81,6 +87,19 @@ def messages(case: Case, direction: Direction, address: str) -> list[felix.Paylo
 def _policy(tier: str, data: Case, direction: Direction) -> felix.ActivePolicyUpdate:
     policy_id = cases.policy_id(data["id"])
     return felix.ActivePolicyUpdate(policy_id, felix.Policy(policy_id, tier=tier, **_sides(data, direction)))
+
+
+def corpus_case(entry: Case, action: str) -> Case:
+    """Wrap a rule of rule_corpus.json, with an action where it has none, and sets of some content."""
+    rule = {"action": action, "rule_id": "corpus"} | entry["rule"]
+    policy = {"id": {"kind": "GlobalNetworkPolicy", "namespace": "", "name": "default.corpus"}, "rules": [rule]}
+    nets, ports = ({i for key in keys for i in rule.get(key, ())} for keys in (NET_SETS, PORT_SETS))
+    v4 = entry["ip_version"] == 4
+    packet = {"src": "10.9.0.1", "dst": "10.9.0.2"} if v4 else {"src": "fd00:9::1", "dst": "fd00:9::2"}
+    sets = {i: {"type": "NET", "members": [packet["src"] + ("/32" if v4 else "/128")]} for i in nets}
+    sets |= {i: {"type": "IP_AND_PORT", "members": [packet["dst"] + ",tcp:80"]} for i in ports}
+    tier = {"name": "default", "default_action": "Deny", "policies": [policy]}
+    return {"name": entry["name"], "tiers": [tier], "profiles": [], "ip_sets": sets, "packets": [packet]}
 
 
 def row_case(row: Case) -> Case:
