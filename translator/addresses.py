@@ -69,7 +69,7 @@ def parse_address(address: str) -> int:
         if ":" in address:
             return int.from_bytes(inet_pton(AF_INET6, address), "big") | V6_BIT
         return int.from_bytes(inet_pton(AF_INET, address), "big")
-    except OSError:
+    except (OSError, ValueError):
         raise Untranslatable(f"not an address: {address!r}") from None
 
 
@@ -95,7 +95,7 @@ def parse_members(members: Iterable[str]) -> set[int]:
             try:
                 out.add(int.from_bytes(inet_pton(AF_INET, member[:-3]), "big"))
                 continue
-            except OSError:
+            except (OSError, ValueError):
                 pass
         out.add(parse_cidr(member))
     return out

@@ -89,6 +89,7 @@ class Groups:
         self._sets: Mapping[str, IPSetView] = {}
         self._broken: dict[str, Untranslatable] = {}
         self._stale: set[str] = set()
+        self._parsed: dict[str, set[int]] = {}
 
     def acquire(self, side: str, group: Group) -> int:
         """The bit of ``group`` on ``side``, made if need be. Raises Untranslatable for an unknown or unreadable set."""
@@ -146,9 +147,19 @@ class Groups:
         if isinstance(group, PortGroup):
             return self._port_index(group.set_id).get((group.protocol, group.port), set())
         try:
-            return parse_members(self._sets[group.set_id].members)
+            return self._members(group.set_id)
         except Untranslatable as error:
             raise self._note_broken(group.set_id, error) from None
+
+    def _members(self, set_id: str) -> set[int]:
+        """The members of a set as places, parsed once for both sides."""
+        if set_id not in self._parsed:
+            self._parsed[set_id] = parse_members(self._sets[set_id].members)
+        return self._parsed[set_id]
+
+    def finish(self) -> None:
+        """The end of a batch: forget what was parsed for it."""
+        self._parsed.clear()
 
     def _note_broken(self, set_id: str, error: Untranslatable) -> Untranslatable:
         self._broken[set_id] = error

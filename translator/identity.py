@@ -165,8 +165,9 @@ class Side:
     def _settle(self) -> None:
         moves: dict[Class, dict[int, list[int]]] = {}
         fresh: dict[int, list[int]] = {}
-        for where, content in self._contents(self._take()):
-            label = self._labels.get(where)
+        labels = self._labels
+        for where, content in self.places.contents(self._take()):
+            label = labels.get(where)
             if label is None:
                 if content:
                     fresh.setdefault(content, []).append(where)
@@ -190,13 +191,6 @@ class Side:
                 if not is_host(where):
                     affected.update(self.places.inside(where))
         return affected
-
-    def _contents(self, affected: set[int]) -> Iterable[tuple[int, int]]:
-        direct, covering, masks = self.places.direct, self.places.covering, self._masks
-        for where in affected:
-            own = direct.get(where, 0)
-            content = own | covering(where) if own else 0
-            yield where, masks.setdefault(content, content)
 
     def _split(self, label: Class, parts: dict[int, list[int]]) -> None:
         """Some places of a class got other contents: the largest part keeps the name."""

@@ -10,7 +10,9 @@ from sortedcontainers import SortedList
 from .addresses import is_host, is_v6, length_of, place, value_of
 
 _CACHE_SHIFT = {False: 8, True: 64}
-"""Hosts of one /24 (IPv4) or /64 (IPv6) share what covers them, but for longer prefixes."""
+"""Hosts of one /24 (IPv4) or /64 (IPv6) share what covers them, unless there is a longer prefix inside."""
+V4_HOSTS = 1 << 32
+"""Places of IPv4 hosts are below this."""
 
 
 class Places:
@@ -62,6 +64,17 @@ class Places:
                 del self._nets[v6][length]
         self._cache[v6].clear()
 
+    def contents(self, wheres: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """Each place with all groups it is in; 0 for a place that no group names itself. The short path is IPv4 hosts."""
+        direct, covering, near_v4 = self.direct, self.covering, self._cache[False]
+        for where in wheres:
+            own = direct.get(where, 0)
+            if not own:
+                yield where, 0
+                continue
+            near = near_v4.get(where >> 8) if where < V4_HOSTS else None
+            yield where, own | (covering(where) if near is None else near)
+
     def covering(self, where: int) -> int:
         """The groups of all prefixes that strictly contain ``where``."""
         v6 = is_v6(where)
@@ -74,14 +87,12 @@ class Places:
             own = length_of(where)
             return self._probe(nets, value, width, (n for n in nets if n < own))
         shift = _CACHE_SHIFT[v6]
-        bucket = value >> shift
-        near = self._cache[v6].get(bucket)
+        near = self._cache[v6].get(value >> shift)
         if near is None:
-            near = self._probe(nets, value, width, (n for n in nets if n <= width - shift))
-            self._cache[v6][bucket] = near
-        if not self._long[v6].get(bucket):
-            return near
-        return near | self._probe(nets, value, width, (n for n in nets if n > width - shift))
+            near = self._probe(nets, value, width, nets)
+            if not self._long[v6].get(value >> shift):
+                self._cache[v6][value >> shift] = near
+        return near
 
     @staticmethod
     def _probe(nets: dict[int, dict[int, int]], value: int, width: int, lengths: Iterable[int]) -> int:

@@ -23,7 +23,7 @@ from .names import endpoint_meaning
 from .numbers import Names
 from .rule_lists import Change
 from .rules import Direction, Ref
-from .tables import identity_row
+from .tables import identity_rows
 
 LINK_LOCAL = parse_cidr("fe80::/10")
 TOO_MANY = "its rules multiply to too many rows"
@@ -289,6 +289,7 @@ class PolicyPart:
         self._stage(store, dirty, touched, remade)
         yield self._follow()
         yield from self._edit(touched, gone)
+        self.groups.finish()
 
     def closed(self, endpoint_id: WorkloadEndpointID, direction: Direction) -> str | None:
         """Why an endpoint's direction cannot be translated and so is closed; None where it can."""
@@ -336,7 +337,7 @@ class PolicyPart:
         self.stages["egress"].follow(commits["src"], commits["dst"], changes)
         self.stages["ingress"].follow(commits["dst"], commits["src"], changes)
         for name, commit in commits.items():
-            changes.extend(_identity_rows(name, commit))
+            changes.extend(identity_rows(name, commit.rows))
         return changes
 
     def _edit(
@@ -375,11 +376,6 @@ class PolicyPart:
             any(m.closes for m in one.values()) and any(m.opens for m in other.values())
             for one, other in ((egress, ingress), (ingress, egress))
         )
-
-
-def _identity_rows(side: str, commit: Commit) -> Iterator[Change]:
-    for where, number in commit.rows:
-        yield identity_row(side, where, number)
 
 
 def chain_key(endpoint: WorkloadEndpoint, direction: Direction) -> ChainKey:

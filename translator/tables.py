@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from .addresses import is_host, is_v6, length_of, value_of
+from .places import V4_HOSTS
 from .rule_lists import Change
 
-_HOST = {
-    (side, v6): f"{side}_identity_host_{'v6' if v6 else 'v4'}" for side in ("src", "dst") for v6 in (False, True)
-}
-_NET = {(side, v6): f"{side}_identity_net_{'v6' if v6 else 'v4'}" for side in ("src", "dst") for v6 in (False, True)}
+
+def identity_rows(side: str, rows: Iterable[tuple[int, int]]) -> Iterator[Change]:
+    """The rows that give identities to (place, identity) pairs; identity 0 deletes. Equal values are one object."""
+    host_v4 = f"{side}_identity_host_v4"
+    values: dict[int, tuple[str, int] | None] = {0: None}
+    for where, number in rows:
+        value = values[number] if number in values else values.setdefault(number, ("set_identity", number))
+        if where < V4_HOSTS:
+            yield host_v4, (where,), value
+        else:
+            yield *_other(side, where), value
 
 
-def identity_row(side: str, where: int, number: int) -> Change:
-    """The row that gives an identity to an address or prefix; number 0 deletes it."""
-    value = ("set_identity", number) if number else None
+def _other(side: str, where: int) -> tuple[str, tuple[int] | tuple[tuple[int, int]]]:
+    family = "v6" if is_v6(where) else "v4"
     if is_host(where):
-        return _HOST[side, is_v6(where)], (value_of(where),), value
-    return _NET[side, is_v6(where)], ((value_of(where), length_of(where)),), value
+        return f"{side}_identity_host_{family}", (value_of(where),)
+    return f"{side}_identity_net_{family}", ((value_of(where), length_of(where)),)

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datastore.allocator import Allocator
-from translator.addresses import is_v6, length_of, parse_cidr, text, value_of
+from translator.addresses import is_v6, length_of, parse_cidr, parse_members, text, value_of
+from translator.errors import Untranslatable
 from translator.identity import Side
 
 CIDRS = [
@@ -139,3 +140,11 @@ def test_names_do_not_depend_on_the_order_of_arrival():
 @pytest.mark.parametrize("cidr", CIDRS)
 def test_places_round_trip(cidr):
     assert text(parse_cidr(cidr)) == cidr
+
+
+@pytest.mark.parametrize("text", ["", "/32", "10.0.0.1/", "10.0.0/8", "10.0.0.1/33", "::1/129", "\x00", "10.0.0.1/\x00", "\ud800", "1.2.3.4/ 8", "1.2.3.4/٣"])
+def test_what_is_no_address_is_named(text):
+    with pytest.raises(Untranslatable, match=r"not a"):
+        parse_cidr(text)
+    with pytest.raises(Untranslatable, match=r"not a"):
+        parse_members([text])
