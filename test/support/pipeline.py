@@ -13,7 +13,7 @@ from typing import Any
 
 from calico_p4.switch import Switch
 from datastore.tracker import Op
-from k8s_p4.p4rt import p4r
+from k8s_p4.p4rt import P4RuntimeStub, p4r
 from k8s_p4.reasons import Reason
 from k8s_p4.rows import TABLES
 from k8s_p4.schema import COUNTERS
@@ -80,6 +80,7 @@ class Bench:
 
     def __init__(self, poison: bool = True) -> None:
         target = InProcessTarget(Options(poison=poison))
+        self._stub = P4RuntimeStub(target.channel)
         self.switch = Switch(target.channel, target.stop)
         self.switch.prepare()
         assert self.switch.bench is not None
@@ -123,7 +124,7 @@ class Bench:
         request = p4r.ReadRequest(device_id=1)
         request.entities.add().counter_entry.counter_id = COUNTERS[name][0]
         request.entities[0].counter_entry.index.index = index
-        answers = [entity for answer in self.switch.client.stub.Read(request) for entity in answer.entities]
+        answers = [entity for answer in self._stub.Read(request) for entity in answer.entities]
         (entity,) = answers
         count: int = entity.counter_entry.data.packet_count
         return count

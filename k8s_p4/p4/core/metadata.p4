@@ -40,8 +40,9 @@ struct metadata_t {
 
     // Facts of the parser.
     bit<8>  parsed;             // 1: the end of a known parse path was reached
+    bit<16> header_length;      // bytes of the IPv4 header, of the IPv6 extension headers
+    bit<16> l4_length;          // bytes after them, by the length that the IP header claims
     bit<16> l4_minimum;         // bytes the L4 header needs
-    bit<16> extension_length;   // bytes of IPv6 extension headers
     bit<64> sum;                // IPv4: of the header; neighbour solicitation: see parse.p4
     bit<64> src_high;           // IPv6 source in halves
     bit<64> src_low;

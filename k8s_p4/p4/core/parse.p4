@@ -30,8 +30,9 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         meta.dst_port = 0;
         meta.icmp_type = 0;
         meta.icmp_code = 0;
+        meta.header_length = 0;
+        meta.l4_length = 0;
         meta.l4_minimum = 0;
-        meta.extension_length = 0;
         meta.sum = 0;
         meta.src_high = 0;
         meta.src_low = 0;
@@ -57,6 +58,8 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         meta.ip_version = 4;
         meta.src_v4 = hdr.ipv4.src;
         meta.protocol = hdr.ipv4.protocol;
+        meta.header_length = ((bit<16>) hdr.ipv4.version_ihl & 0x0f) << 2;
+        meta.l4_length = hdr.ipv4.total_length - meta.header_length;
         meta.sum = meta.sum + ((bit<64>) hdr.ipv4.version_ihl << 8);
         meta.sum = meta.sum + (bit<64>) hdr.ipv4.tos;
         meta.sum = meta.sum + (bit<64>) hdr.ipv4.total_length;
@@ -133,6 +136,7 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         meta.ip_version = 6;
         meta.src_v6 = hdr.ipv6.src;
         meta.protocol = hdr.ipv6.next_header;
+        meta.l4_length = hdr.ipv6.payload_length;
         transition select(hdr.ipv6.version_class_flow & 0xf0000000) {
             0x60000000: parse_ipv6_next;
             default: accept;
@@ -155,8 +159,10 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
     state parse_extension##number {                                                  \
         extension_peek_t peek = packet.lookahead<extension_peek_t>();                \
         packet.extract(hdr.extension##number, ((bit<32>) peek.length << 6) + 48);    \
-        meta.extension_length = meta.extension_length + ((bit<16>) peek.length << 3); \
-        meta.extension_length = meta.extension_length + 8;                           \
+        meta.header_length = meta.header_length + ((bit<16>) peek.length << 3);      \
+        meta.header_length = meta.header_length + 8;                                 \
+        meta.l4_length = meta.l4_length - ((bit<16>) peek.length << 3);              \
+        meta.l4_length = meta.l4_length - 8;                                         \
         meta.protocol = hdr.extension##number.next_header;                           \
         transition select(hdr.extension##number.next_header) {                       \
             PROTOCOL_HOP_BY_HOP: accept;                                             \
@@ -175,7 +181,8 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
 
     state parse_fragment {
         packet.extract(hdr.fragment);
-        meta.extension_length = meta.extension_length + 8;
+        meta.header_length = meta.header_length + 8;
+        meta.l4_length = meta.l4_length - 8;
         meta.protocol = hdr.fragment.next_header;
         transition select(hdr.fragment.offset_flags & 0xfff8) {
             0: parse_first_fragment;
@@ -228,7 +235,25 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         transition accept;
     }
 
+    // An ICMP header that the datagram cuts short has no type and code (and may not be in the frame).
+#define IF_CUT_SHORT_ELSE(whole)              \
+        transition select(meta.l4_length) {   \
+            0: no_ports;                      \
+            1: no_ports;                      \
+            2: no_ports;                      \
+            3: no_ports;                      \
+            4: no_ports;                      \
+            5: no_ports;                      \
+            6: no_ports;                      \
+            7: no_ports;                      \
+            default: whole;                   \
+        }
+
     state parse_icmp {
+        IF_CUT_SHORT_ELSE(parse_whole_icmp)
+    }
+
+    state parse_whole_icmp {
         packet.extract(hdr.icmp);
         meta.l4_kind = L4_ICMP;
         meta.icmp_type = hdr.icmp.type;
@@ -240,6 +265,10 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
     // Without extension headers before it, the message may be a neighbour solicitation; one with
     // exactly one link-layer address option is 32 bytes long and is read whole.
     state parse_icmpv6_directly {
+        IF_CUT_SHORT_ELSE(parse_message)
+    }
+
+    state parse_message {
         packet.extract(hdr.icmp);
         meta.l4_kind = L4_ICMP;
         meta.icmp_type = hdr.icmp.type;
@@ -298,9 +327,6 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
 // a block the compiler replaces a variable by the expression it was given, once for each use,
 // and in an action it makes wrong code where two uses share a part.
 control ParseCheck(in headers_t hdr, inout metadata_t meta) {
-    bit<16> header_length;
-    bit<16> l4_length;
-
     @hidden
     action bad() {
         meta.state = STATE_DROP;
@@ -308,50 +334,31 @@ control ParseCheck(in headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        header_length = 0;
-        l4_length = 0;
+        if (meta.sum > 0xffff) {
+            meta.sum = (meta.sum & 0xffff) + (meta.sum >> 16);
+        }
+        if (meta.sum > 0xffff) {
+            meta.sum = (meta.sum & 0xffff) + (meta.sum >> 16);
+        }
+        if (meta.sum > 0xffff) {
+            meta.sum = (meta.sum & 0xffff) + (meta.sum >> 16);
+        }
         if (meta.parsed == 0) {
             bad();
         } else if (meta.ip_version == 4) {
-            header_length = ((bit<16>) hdr.ipv4.version_ihl & 0x0f) << 2;
-        }
-        if (meta.sum > 0xffff) {
-            meta.sum = (meta.sum & 0xffff) + (meta.sum >> 16);
-        }
-        if (meta.sum > 0xffff) {
-            meta.sum = (meta.sum & 0xffff) + (meta.sum >> 16);
-        }
-        if (meta.sum > 0xffff) {
-            meta.sum = (meta.sum & 0xffff) + (meta.sum >> 16);
-        }
-        if (meta.state == STATE_ON) {
-            if (meta.ip_version == 4) {
-                if (meta.sum != 0xffff) {
-                    bad();
-                } else if (hdr.ipv4.total_length < header_length) {
-                    bad();
-                } else {
-                    l4_length = hdr.ipv4.total_length - header_length;
-                }
-            } else if (meta.ip_version == 6) {
-                if (hdr.ipv6.payload_length < meta.extension_length) {
-                    bad();
-                } else {
-                    l4_length = hdr.ipv6.payload_length - meta.extension_length;
-                }
+            if (meta.sum != 0xffff) {
+                bad();
+            } else if (hdr.ipv4.total_length < meta.header_length) {
+                bad();
+            }
+        } else if (meta.ip_version == 6) {
+            if (hdr.ipv6.payload_length < meta.header_length) {
+                bad();
             }
         }
-        if (meta.state == STATE_ON) {
-            if (meta.l4_kind == L4_PORTS) {
-                if (l4_length < meta.l4_minimum) {
-                    bad();
-                }
-            } else if (meta.l4_kind == L4_ICMP) {
-                if (l4_length < 8) {
-                    meta.l4_kind = L4_NONE;
-                    meta.icmp_type = 0;
-                    meta.icmp_code = 0;
-                }
+        if (meta.l4_kind == L4_PORTS) {
+            if (meta.l4_length < meta.l4_minimum) {
+                bad();
             }
         }
     }
