@@ -83,7 +83,7 @@ def _bind(server: grpc.Server, address: str) -> str:
             _add_port(server, address)
         return address
     host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdigit():
+    if not colon or not host or not port.isdigit() or int(port) > 0xFFFF:
         raise AddressError(f"{address!r} is neither unix:PATH nor HOST:PORT")
     return f"{host}:{_add_port(server, address)}"
 
