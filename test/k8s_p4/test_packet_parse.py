@@ -209,7 +209,7 @@ def test_first_fragment_has_ports_v4(bench: Bench, flags: Any) -> None:
     assert facts(must_pass(bench, v4(flags=flags) / TCP_80)) == (4, 6, PORTS, 40000, 80, 0, 0)
 
 
-@pytest.mark.parametrize("offset", [1, 8, 0x1FFF])
+@pytest.mark.parametrize("offset", [1, 8, 0x1000, 0x1FFF])
 @pytest.mark.parametrize("flags", ["MF", 0])
 @pytest.mark.parametrize("protocol", [6, 17, 1, 253])
 def test_later_fragment_v4(bench: Bench, offset: int, flags: Any, protocol: int) -> None:
@@ -220,7 +220,7 @@ def test_later_fragment_v4(bench: Bench, offset: int, flags: Any, protocol: int)
 def test_first_and_later_fragments_v6(bench: Bench) -> None:
     first = v6() / IPv6ExtHdrFragment(m=1, id=7) / TCP_80
     assert facts(must_pass(bench, first)) == (6, 6, PORTS, 40000, 80, 0, 0)
-    for offset in (1, 0x1FFF):
+    for offset in (1, 0x1000, 0x1FFF):
         for more in (0, 1):
             later = v6(nh=44) / IPv6ExtHdrFragment(nh=17, offset=offset, m=more, id=7) / Raw(bytes.fromhex("9c400050"))
             assert facts(must_pass(bench, later)) == (6, 17, FRAGMENT, 0, 0, 0, 0)
