@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 
 from calico_p4.p4runtime.client import CONNECT_TIMEOUT_S, Client, encode_update, open_channel
-from calico_p4.p4runtime.errors import TargetError, raise_target_error
+from calico_p4.p4runtime.errors import TargetError, TargetLost, raise_target_error
 from calico_p4.ports import Numbers
 from datastore.tracker import Op
 from k8s_p4 import artefacts
@@ -21,6 +21,7 @@ from k8s_p4.rows import TABLES
 from k8s_p4.target import EmbeddedClient, InProcessTarget
 
 DEVICE_ID = 1
+HANDOVER_S = 1.0
 
 
 class PipelineMismatch(TargetError):
@@ -33,7 +34,7 @@ class Switch:
     def __init__(self, channel: Any, close: Callable[[], None], device_id: int = DEVICE_ID) -> None:
         """``channel`` is grpc's or the in-process one; ``close`` ends whatever is behind it."""
         self._close = close
-        self.client = Client(channel, device_id, time.time_ns() // 1_000_000)
+        self.client = Client(channel, device_id)
         self.bench: EmbeddedClient | None = EmbeddedClient(channel, timeout_s=CONNECT_TIMEOUT_S)
         self.fresh = False
         """Whether the pipeline was put there just now, so that there is nothing to read back."""
@@ -45,7 +46,7 @@ class Switch:
             PipelineMismatch: another pipeline is there, and ``replace_pipeline`` is not set.
             TargetError: (or a subclass) whatever else went wrong.
         """
-        self.client.arbitrate()
+        self._arbitrate()
         there = self.client.pipeline_cookie()
         if there is not None and there != pipeline_cookie() and not replace_pipeline:
             raise PipelineMismatch(f"the target runs another pipeline (cookie {there:#x}, ours is {pipeline_cookie():#x})")
@@ -53,6 +54,19 @@ class Switch:
             self.client.set_pipeline(artefacts.p4info(), artefacts.device_config(), pipeline_cookie())
             self.fresh = True
         self._find_bench()
+
+    def _arbitrate(self) -> None:
+        """Become primary; whoever was it until a moment ago may still be on its way out."""
+        end_s = time.monotonic() + HANDOVER_S
+        while True:
+            try:
+                return self.client.arbitrate()
+            except TargetLost:
+                raise
+            except TargetError:
+                if time.monotonic() > end_s:
+                    raise
+            time.sleep(HANDOVER_S / 20)
 
     def _find_bench(self) -> None:
         try:

@@ -18,7 +18,7 @@ SUITE = ".venv/bin/tox"
 
 
 def blocks(path: Path, language: str = "sh") -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.M | re.S)
+    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def commands() -> list[tuple[str, str]]:
@@ -58,8 +58,8 @@ def test_the_first_command_shows_entries_and_telling_packets(tmp_path: Path):
     (step,) = steps(blocks(ROOT / "README.md")[0].strip())
     text = run(step, tmp_path).stdout
     entries, _, rest = text.partition("\nPackets\n")
-    assert re.search(r"^ingress\.rules +\d{2,}$", entries, re.M)
-    assert len(re.findall(r"^\S.* +(allow|deny) +\S", rest, re.M)) >= 12
+    assert re.search(r"^ingress\.rules +\d{2,}$", entries, re.MULTILINE)
+    assert len(re.findall(r"^\S.* +(allow|deny) +\S", rest, re.MULTILINE)) >= 12
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

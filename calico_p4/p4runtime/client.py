@@ -53,29 +53,48 @@ def encode_update(kind: str, entry: bytes) -> bytes:
 class Client:
     """Primary client of one device over a channel (grpc's own, or the embedded target's in-process one)."""
 
-    def __init__(self, channel: Any, device_id: int, election_id: int) -> None:
-        """``election_id`` is 128 bits; the client with the largest one is primary (section 5.3)."""
+    def __init__(self, channel: Any, device_id: int) -> None:
         self._stub = P4RuntimeStub(channel)
         self._write = channel.unary_unary(METHODS["Write"].path, request_serializer=bytes, response_deserializer=p4r.WriteResponse.FromString)
         self._device_id = device_id
-        self._election_id = p4r.Uint128(high=election_id >> 64, low=election_id & (1 << 64) - 1)
-        self._head = p4r.WriteRequest(device_id=device_id, election_id=self._election_id).SerializeToString()
+        self._stand(1)
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.packet_in: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._lost: TargetError | None = None
         self._stream: Any = None
+        self._primary = False
         self.writes = 0
 
+    def _stand(self, election_id: int) -> None:
+        """Use this election id, 128 bits, from now on."""
+        self._election_id = p4r.Uint128(high=election_id >> 64, low=election_id & (1 << 64) - 1)
+        self._head = p4r.WriteRequest(device_id=self._device_id, election_id=self._election_id).SerializeToString()
+
     def arbitrate(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
-        """Open the stream channel and become primary.
+        """Open the stream channel and become primary (section 5.3).
+
+        A primary that is there is left alone. Where there is none, but there was one with a larger election id than ours, which bars all
+        smaller ones for ever, we stand again with the next larger one.
 
         Raises:
-            NotPrimary: another client has a larger election id.
-            TargetError: no answer in time, or the device is not known.
+            NotPrimary: another client is primary.
+            TargetError: no answer in time, the device is not known, or our election id is in use.
         """
+        self.close()
+        self._requests, self._answers, self._lost = queue.SimpleQueue(), queue.SimpleQueue(), None
         self._stream = self._stub.StreamChannel(iter(self._requests.get, None))
-        threading.Thread(target=self._listen, name="p4runtime-stream", daemon=True).start()
+        threading.Thread(target=self._listen, args=(self._stream, self._answers), name="p4runtime-stream", daemon=True).start()
+        answer = self._ask(timeout_s)
+        if answer.status.code == code_pb2.NOT_FOUND:
+            self._stand((answer.election_id.high << 64 | answer.election_id.low) + 1)
+            answer = self._ask(timeout_s)
+        if answer.status.code != code_pb2.OK:
+            raise self._not_primary(answer)
+        self._primary = True
+
+    def _ask(self, timeout_s: float) -> Any:
+        """Send our election id; returns the server's MasterArbitrationUpdate."""
         update = p4r.MasterArbitrationUpdate(device_id=self._device_id, election_id=self._election_id)
         self._requests.put(p4r.StreamMessageRequest(arbitration=update))
         try:
@@ -84,6 +103,10 @@ class Client:
             raise TargetLost(f"arbitration: no answer within {timeout_s:g} s") from None
         if isinstance(answer, TargetError):
             raise answer
+        return answer
+
+    def _not_primary(self, answer: Any) -> NotPrimary:
+        return NotPrimary(f"device {self._device_id}: another client is primary ({answer.status.message or answer.status.code})")
 
     def check(self) -> None:
         """Raise what befell the stream channel since: NotPrimary or TargetLost; nothing if all is well."""
@@ -148,27 +171,25 @@ class Client:
         if self._stream is not None:
             self._stream.cancel()
 
-    def _listen(self) -> None:
+    def _listen(self, stream: Any, answers: queue.SimpleQueue[Any]) -> None:
         """Read the stream channel until it ends; runs in a thread of its own."""
         try:
-            for response in self._stream:
-                self._hear(response)
-            self._lose(TargetLost("stream channel: ended by the server"))
+            for response in stream:
+                self._hear(response, answers)
+            self._lose(TargetLost("stream channel: ended by the server"), answers)
         except grpc.RpcError as error:
-            self._lose(raise_target_error(error, "stream channel"))
+            self._lose(raise_target_error(error, "stream channel"), answers)
 
-    def _hear(self, response: Any) -> None:
+    def _hear(self, response: Any, answers: queue.SimpleQueue[Any]) -> None:
         kind = response.WhichOneof("update")
         if kind == "packet":
             self.packet_in.put(response.packet)
+        elif kind == "arbitration" and self._primary and response.arbitration.status.code != code_pb2.OK:
+            self._lose(self._not_primary(response.arbitration), answers)
         elif kind == "arbitration":
-            status = response.arbitration.status
-            if status.code == code_pb2.OK:
-                self._lost = None
-                self._answers.put(None)
-            else:
-                self._lose(NotPrimary(f"device {self._device_id}: another client is primary ({status.message or status.code})"))
+            answers.put(response.arbitration)
 
-    def _lose(self, error: TargetError) -> None:
-        self._lost = error
-        self._answers.put(error)
+    def _lose(self, error: TargetError, answers: queue.SimpleQueue[Any]) -> None:
+        answers.put(error)
+        if answers is self._answers:  # not one that was given up
+            self._lost = error

@@ -1,5 +1,7 @@
 """The P4Runtime client: wire form of updates, and what becomes of errors."""
 
+import time
+
 import grpc
 import pytest
 from google.protobuf import any_pb2
@@ -8,8 +10,10 @@ from google.rpc import code_pb2, status_pb2
 from calico_p4.order import ORDER
 from calico_p4.p4runtime.client import Client, encode_update, open_channel
 from calico_p4.p4runtime.errors import NotPrimary, TargetError, TargetLost, update_errors
+from calico_p4.switch import connect
 from k8s_p4.p4rt import p4r
 from k8s_p4.rows import TABLES
+from test.support.target import running_target
 
 ROWS = {
     "egress.rules": (((7, 0xFFFFFFFF), (4, 255), (6, 255), (1, 255), (0, 0), (80, 0xFFFF), (0, 0), (0, 0), 9), ("allow", 3)),
@@ -119,21 +123,40 @@ def arbitration(code: int) -> object:
     response = p4r.StreamMessageResponse()
     response.arbitration.status.code = code
     response.arbitration.status.message = "somebody else"
+    response.arbitration.election_id.low = 77
     return response
 
 
 def test_arbitration_won_lost_and_unanswered():
-    Client(Stream(arbitration(code_pb2.OK)), 1, 5).arbitrate()
+    Client(Stream(arbitration(code_pb2.OK)), 1).arbitrate()
     with pytest.raises(NotPrimary, match="device 1: another client is primary"):
-        Client(Stream(arbitration(code_pb2.ALREADY_EXISTS)), 1, 5).arbitrate()
+        Client(Stream(arbitration(code_pb2.ALREADY_EXISTS)), 1).arbitrate()
     with pytest.raises(TargetLost, match="ended by the server"):
-        Client(Stream(), 1, 5).arbitrate()
+        Client(Stream(), 1).arbitrate()
 
 
-def test_losing_the_primary_role_later_is_noticed():
-    client = Client(Stream(arbitration(code_pb2.OK), arbitration(code_pb2.ALREADY_EXISTS)), 1, 5)
+def test_an_election_id_left_behind_is_outbid():
+    client = Client(Stream(arbitration(code_pb2.NOT_FOUND), arbitration(code_pb2.OK)), 1)
     client.arbitrate()
-    with pytest.raises((NotPrimary, TargetLost)):
-        for _ in range(1000):
-            client.check()
-            __import__("time").sleep(0.001)
+    assert client._election_id == p4r.Uint128(low=78)
+
+
+def test_losing_the_primary_role_later_is_noticed(tmp_path):
+    with running_target(tmp_path) as address:
+        first, second = connect(address), connect(address)
+        first.prepare()
+        first.client.check()
+        with pytest.raises(TargetError):
+            second.prepare()
+        second.client = Client(open_channel(address), 1)
+        second.client._stand(1 << 70)
+        second.client.arbitrate()
+        with pytest.raises(NotPrimary):
+            for _ in range(1000):
+                first.client.check()
+                time.sleep(0.001)
+        first.close()
+        second.close()
+        third = connect(address)
+        third.prepare()
+        third.close()
