@@ -9,7 +9,7 @@ from test.support import gen_values as values
 
 KINDS = ("GlobalNetworkPolicy", "GlobalNetworkPolicy", "NetworkPolicy", "KubernetesNetworkPolicy", "StagedGlobalNetworkPolicy", "StagedNetworkPolicy")
 DEFAULT_ACTIONS = ("Deny", "Deny", "Pass", "Pass", "")
-STATES = ("active",) * 40 + ("inactive", "")
+STATES = ("active",) * 25 + ("inactive", "")
 Rules = tuple[tuple[Rule, ...], tuple[Rule, ...]]
 
 
@@ -88,9 +88,9 @@ def draw_rules(rng: Random, made: Cluster, most: int = 4) -> tuple[Rule, ...]:
 def add_set(rng: Random, made: Cluster) -> None:
     """A new set, possibly empty."""
     if rng.random() < 0.6:
-        made.sets[f"s:{made.fresh()}"] = frozenset(values.member(rng) for _ in range(rng.choice((0, 1, 2, 4, 8))))
+        made.sets[f"s:{made.fresh()}"] = frozenset(values.member(rng) for _ in range(rng.choice((0, 1, 2, 6, 12))))
     else:
-        made.sets[f"n:{made.fresh()}"] = frozenset(values.port_member(rng) for _ in range(rng.choice((0, 1, 3, 8))))
+        made.sets[f"n:{made.fresh()}"] = frozenset(values.port_member(rng) for _ in range(rng.choice((0, 1, 6, 16))))
 
 
 def add_tier(rng: Random, made: Cluster) -> None:

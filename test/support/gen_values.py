@@ -102,16 +102,18 @@ def protocol(rng: Random) -> int | str:
 
 def ids(rng: Random, known: Sequence[str]) -> tuple[str, ...]:
     """Draw one or two ids of those known."""
-    return tuple(rng.sample(list(known), min(len(known), rng.choice((1, 1, 1, 2)))))
+    return tuple(rng.sample(list(known), min(len(known), rng.choice((1, 1, 2)))))
 
 
 def rule(rng: Random, nets: Sequence[str], ports: Sequence[str], rule_id: str) -> Rule:
     """Draw a rule over known sets of addresses (``nets``) and of ports (``ports``)."""
     fields: dict[str, Any] = {}
-    for name in rng.sample(sorted(_DRAW), rng.choice((0, 1, 1, 2, 2, 3, 4))):
+    for name in rng.sample(_WEIGHTED, rng.choice((0, 1, 1, 2, 2, 3, 4))):
         known = ports if "port" in name else nets
         drawn = ids(rng, known) if name.endswith("set_ids") else _DRAW[name](rng)
         fields |= {name: drawn} if drawn else {}
+    if "dst_named_port_ip_set_ids" in fields and rng.random() < 0.3:
+        fields["dst_ports"] = port_ranges(rng)
     if any(name.endswith("ports") for name in fields) and rng.random() < 0.7:
         fields.setdefault("protocol", rng.choice(("tcp", "udp", "sctp", 6, 17, "udplite")))
     return Rule(action=rng.choice(ACTIONS), rule_id=rule_id, **fields)
@@ -140,3 +142,6 @@ _DRAW: dict[str, Any] = {
     **{f"{negated}{side}_named_port_ip_set_ids": _no_ids for negated in ("", "not_") for side in _SIDES},
 }  # fmt: skip
 FIELDS = tuple(sorted(_DRAW))
+# What is asked for most in real policies, and what is hardest to satisfy by chance, is drawn more often.
+_OFTEN = ("src_ip_set_ids", "dst_ip_set_ids", "dst_named_port_ip_set_ids", "src_named_port_ip_set_ids", "dst_ports", "dst_ip_port_set_ids")
+_WEIGHTED = FIELDS + _OFTEN * 2

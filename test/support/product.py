@@ -3,7 +3,7 @@
 Frames are hand-made and enter as ``raw`` packets of the replay contract; answers are those of ``calico-p4 replay``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
@@ -66,10 +66,10 @@ def dump_of(product: Product) -> list[str]:
     return dump_lines(product.driver)
 
 
-def from_scratch(world: World, seed: int = 0) -> Product:
-    """Return a product over the model that was given a state in one go, in an order of its own, and has come to rest."""
-    product = on_model(seed)
-    product.flush(snapshot(world, Random(seed)), rest=True)
+def from_scratch(world: World, make: Callable[[], Product] = on_model) -> Product:
+    """Return a product that was given a state in one go, in an order of its own, and has come to rest."""
+    product = make()
+    product.flush(snapshot(world, Random(0)), rest=True)
     return product
 
 

@@ -14,7 +14,7 @@ from test.support.compare import differences
 from test.support.evaluator import judge
 from test.support.gen_packets import Sent
 from test.support.minimise import minimise
-from test.support.product import Product, dump_of, from_scratch
+from test.support.product import Product, dump_of, from_scratch, on_model
 from test.support.world import World
 
 Make = Callable[[], Product]
@@ -52,17 +52,19 @@ class Tally:
     outcomes: Counter[str] = field(default_factory=Counter)
 
 
-def trial(seed: int, make: Make, shape: Shape, tally: Tally, check_dump: bool = True) -> None:
-    """Run one trial. Raises Failure at the first difference."""
-    rng = Random(seed)
+def trial(seed: int, make: Make, shape: Shape, tally: Tally, scratch: Make = on_model, rng: Random | None = None) -> None:
+    """Run one trial, of a seed or driven by another source of choices. Raises Failure at the first difference.
+
+    ``scratch`` makes the product whose dump, given the state in one go, the incremental one must equal.
+    """
+    rng = rng if rng is not None else Random(seed)
     product, world, flushes = make(), World(), []
     try:
         for messages, rest in _script(rng, shape, world):
             flushes.append(messages)
             product.flush(messages, rest)
             _judge_packets(rng, product, world, shape, tally, seed, flushes)
-            if check_dump:
-                _judge_dump(product, world, seed, flushes)
+            _judge_dump(product, world, seed, flushes, scratch)
             tally.flushes += 1
     except Failure:
         raise
@@ -102,10 +104,10 @@ def judged(product: Product, world: World, sent: Sent) -> list[str]:
     return list(differences(answer, product.send(sent), world))
 
 
-def _judge_dump(product: Product, world: World, seed: int, flushes: list[list[felix.Payload]]) -> None:
+def _judge_dump(product: Product, world: World, seed: int, flushes: list[list[felix.Payload]], scratch: Make) -> None:
     """Compare at rest: hold-offs have run out, so nothing may tell how the state was reached."""
     product.flush((), rest=True)
-    fresh, own = dump_of(from_scratch(world)), dump_of(product)
+    fresh, own = dump_of(from_scratch(world, scratch)), dump_of(product)
     if fresh != own:
         raise Failure(seed, flushes, None, dump_differences(own, fresh))
 
@@ -119,19 +121,19 @@ def dump_differences(own: Sequence[str], fresh: Sequence[str]) -> list[str]:
 PINNED = (felix.ConfigUpdate, felix.HostMetadataUpdate, felix.InSync)
 
 
-def minimised(failure: Failure, make: Make) -> Failure:
+def minimised(failure: Failure, make: Make, scratch: Make = on_model) -> Failure:
     """Return a smaller failure of the same kind: the flushes as one list of messages, each flushed by itself."""
     messages = [message for flush in failure.flushes for message in flush]
     wanted = _kinds(failure.found)
 
     def fails(some: list[felix.Payload]) -> bool:
         pinned = sum(isinstance(message, PINNED) for message in some)
-        return pinned == sum(isinstance(message, PINNED) for message in messages) and bool(wanted & _kinds(_differs(some, failure.sent, make)))
+        return pinned == sum(isinstance(message, PINNED) for message in messages) and bool(wanted & _kinds(_differs(some, failure.sent, make, scratch)))
 
     if not fails(messages):
         return failure  # needs the flushes as they were
     small = minimise(messages, fails)
-    return Failure(failure.seed, [[message] for message in small], failure.sent, _differs(small, failure.sent, make))
+    return Failure(failure.seed, [[message] for message in small], failure.sent, _differs(small, failure.sent, make, scratch))
 
 
 def _kinds(found: Sequence[str]) -> set[str]:
@@ -139,7 +141,7 @@ def _kinds(found: Sequence[str]) -> set[str]:
     return {" ".join(text.split()[:2]) for text in found}
 
 
-def _differs(messages: list[felix.Payload], sent: Sent | None, make: Make) -> list[str]:
+def _differs(messages: list[felix.Payload], sent: Sent | None, make: Make, scratch: Make) -> list[str]:
     """Feed messages one by one; return what differs in the end, or the exception that ended it."""
     product, world = make(), World()
     try:
@@ -149,8 +151,8 @@ def _differs(messages: list[felix.Payload], sent: Sent | None, make: Make) -> li
         if sent is not None:
             return judged(product, world, sent)
         product.flush((), rest=True)
-        return dump_differences(dump_of(product), dump_of(from_scratch(world)))
-    except Exception as error:  # whatever it is, it is what the trial found
+        return dump_differences(dump_of(product), dump_of(from_scratch(world, scratch)))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what the trial found
         return [f"{type(error).__name__}: {error}"]
     finally:
         product.close()
