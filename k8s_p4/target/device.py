@@ -19,6 +19,7 @@ from k8s_p4.target.resources import Resources
 from k8s_p4.target.runtime import NO_PORT, SENT, Packet
 from k8s_p4.target.schema import Pipeline, TableSchema, build_pipeline
 from k8s_p4.target.tables import TableWriter
+from k8s_p4.target.wire import full_update
 
 CPU_PORT = 0xFFFFFFFD  # P4Runtime's SDN_PORT_CPU (section 6.4.6)
 _HIGHEST_PORT = 0xFFFFFF00
@@ -151,7 +152,7 @@ class Device:
     # writing and reading
 
     def write(self, updates: Any) -> list[Refused | None]:
-        """Apply the updates of one Write, in any order; what was refused by place, None where all went well."""
+        """Apply the updates of one Write (loose ones, see `wire`), in any order; what was refused by place, None where all went well."""
         with self.lock:
             installed = self.running()
             results: list[Refused | None] = [None] * len(updates)
@@ -160,10 +161,19 @@ class Device:
                 order = self._random.sample(order, len(order))
             for at in order:
                 try:
-                    self._update(installed, updates[at])
+                    self._quick_update(installed, updates[at])
                 except Refused as refused:
                     results[at] = refused
             return results
+
+    def _quick_update(self, installed: Installed, update: Any) -> None:
+        entry = update.entity.table_entry
+        writer = installed.writers.get(entry.table_id)
+        if writer is not None and update.type == INSERT and writer.quick_insert(entry):
+            return
+        if writer is not None and update.type == DELETE and writer.quick_delete(entry):
+            return
+        self._update(installed, full_update(update))
 
     def _update(self, installed: Installed, update: Any) -> None:
         entry = update.entity.table_entry

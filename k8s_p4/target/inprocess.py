@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import grpc
 
 from k8s_p4 import p4rt
-from k8s_p4.target import client
+from k8s_p4.target import client, wire
 from k8s_p4.target.bench_servicer import BenchServicer
 from k8s_p4.target.device import Device
 from k8s_p4.target.options import Options
@@ -205,4 +205,5 @@ class InProcessTarget:
 def all_handlers(device: Device, bench: BenchServicer | None = None) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
     """The handlers of both services, by path."""
     own = handlers(bench or BenchServicer(device), client.METHODS)
-    return handlers(P4RuntimeServicer(device), p4rt.METHODS) | own
+    methods = p4rt.METHODS | {"Write": p4rt.METHODS["Write"]._replace(request=wire.WriteRequest)}
+    return handlers(P4RuntimeServicer(device), methods) | own

@@ -10,6 +10,7 @@ from k8s_p4.target.entries import action_decoder, encode, explain_action, fill_a
 from k8s_p4.target.errors import denied, exists, full, invalid, not_found
 from k8s_p4.target.match import Entry, Identity
 from k8s_p4.target.schema import CounterSchema, TableSchema
+from k8s_p4.target.wire import action_reader, key_reader
 
 
 class TableWriter:
@@ -21,7 +22,33 @@ class TableWriter:
         self._key: Callable[[Any], Identity] = key_decoder(schema)
         self._action = action_decoder(schema)
         self._size = schema.size
+        self._wire_key, self._wire_action = key_reader(schema), action_reader(schema)
+        # Only a table whose entries are written and carry nothing else can be written the short way.
+        self._quick = schema.fields and not (schema.learns or schema.const_entries or schema.direct_counter)
         self._closed = schema.learns or schema.const_entries or not schema.fields
+
+    def quick_insert(self, entry: Any) -> bool:
+        """Insert a loose TableEntry (`wire`) if it is a plain one; False if not, and then nothing is changed."""
+        if not self._quick or _unusual(entry):
+            return False
+        identity = self._wire_key(entry)
+        decoded = self._wire_action(entry.action)
+        match = self._match
+        if identity is None or decoded is None or match.get(identity) is not None or len(match) >= self._size:
+            return False
+        action, params = decoded
+        match.put(identity, (action.function, params, self.schema.state.take_id(), entry.priority, action, _extra(entry)))
+        return True
+
+    def quick_delete(self, entry: Any) -> bool:
+        """Delete likewise."""
+        identity = None if not self._quick or entry.is_default_action else self._wire_key(entry)
+        old = None if identity is None else self._match.get(identity)
+        if old is None:
+            return False
+        self._match.remove(identity)
+        self.schema.state.give_id(old[2])
+        return True
 
     def insert(self, entry: Any) -> None:
         """Insert a TableEntry; raises Refused."""
