@@ -36,6 +36,10 @@ class _Table:
         return self.differs[key] if key in self.differs else self.desired.get(key)
 
     def want(self, key: Key, value: Value | None) -> None:
+        if key not in self.desired and key not in self.differs:  # a new row, which most are
+            if value is not None:
+                self.desired[key], self.differs[key] = value, None
+            return
         there = self.actual(key)
         if value is None:
             self.desired.pop(key, None)
@@ -86,7 +90,8 @@ class Tracker:
     def confirm(self, op: Op) -> None:
         """Record that the target carried ``op`` out; what was desired since stays pending."""
         self._tables[op.table].learn(op.key, op.value)
-        self._errors.pop((op.table, op.key), None)
+        if self._errors:
+            self._errors.pop((op.table, op.key), None)
 
     def fail(self, op: Op, error: str) -> None:
         """Record that the target refused ``op``: it stays pending, with the reason, until confirmed or no longer wanted."""
@@ -136,9 +141,9 @@ class Actual:
     def replace(self, table: str, rows: Mapping[Key, Value]) -> None:
         """Take ``rows`` for the whole content of ``table`` on the target: what a read-back says replaces what was believed."""
         known = _table(self._tables, table)
-        known.differs.clear()
-        for key in rows.keys() | known.desired.keys():
-            known.learn(key, rows.get(key))
+        known.differs = dict.fromkeys(known.desired.keys() - rows.keys())
+        for key, there in rows.items():
+            known.learn(key, there)
         for name, key in [of for of in self._errors if of[0] == table and of[1] not in known.differs]:
             del self._errors[name, key]
 

@@ -1,0 +1,1 @@
+"""Figures of the design as ratios; `python -m test.bench`."""
