@@ -25,10 +25,10 @@ _COUNTS: Final = {
     "rx": (1,), "tx": (1,), "drop": (0,), "extract": (1, 2), "lookahead": (1,), "emit": (1,), "validate": (1,), "invalidate": (1,),
     "mov": (2,), "movh": (2,), "ckadd": (2,), "cksub": (2,), "regrd": (3,), "regwr": (3,), "regadd": (3,), "regprefetch": (2,),
     "metprefetch": (2,), "meter": (5,), "table": (1,), "learn": (2, 3), "rearm": (0, 1), "forget": (0,), "entryid": (1,),
-    "hash": (4,), "return": (0,), "recircid": (1,), **dict.fromkeys(_ALU, (2,)),
+    "hash": (4,), "return": (0,), "recirculate": (0,), "recircid": (1,), **dict.fromkeys(_ALU, (2,)),
 }  # fmt: skip
 _REFUSED: Final = {
-    "mirror": "mirroring is not supported", "recirculate": "recirculation is not supported", "rss": "RSS hashes are not supported",
+    "mirror": "mirroring is not supported", "rss": "RSS hashes are not supported",
     "extern": "extern objects are not supported",
 }  # fmt: skip
 
@@ -102,7 +102,8 @@ class Emitter:
     # input, output
 
     def _rx(self, i: Instruction) -> list[str]:
-        return [self._store(self.scope.metadata_field(i.line, i.args[0]), "t.port_in", 32)]
+        # A packet that goes round again is not received again: its metadata stays as it is.
+        return ["if t.passes == 0:", "    " + self._store(self.scope.metadata_field(i.line, i.args[0]), "t.port_in", 32)]
 
     def _tx(self, i: Instruction) -> list[str]:
         port = self.scope.value(i.line, i.args[0])[0]
@@ -147,7 +148,10 @@ class Emitter:
         return [f"v[{self.scope.header(i.line, i.args[0]).slot}] = False"]
 
     def _recircid(self, i: Instruction) -> list[str]:
-        return [self.scope.metadata_field(i.line, i.args[0]).write("0")]
+        return [self._store(self.scope.metadata_field(i.line, i.args[0]), "t.passes", 32)]
+
+    def _recirculate(self, i: Instruction) -> list[str]:
+        return ["t.again = True"]
 
     # moves and arithmetic
 

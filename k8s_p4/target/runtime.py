@@ -19,6 +19,8 @@ from k8s_p4.target.spec import Spec, Table, fail
 SENT, DROPPED, SHORT_FRAME, NO_PORT, LOOP = 1, 2, 3, 4, 5  # as in embedded.proto
 # Blocks one packet may run through; a program with more than this loops.
 _BLOCK_BOUND = 20_000
+# Rounds one packet may make through `recirculate`.
+_PASS_BOUND = 32
 _PATTERN = int.from_bytes(b"\xa5" * 64, "big")
 
 
@@ -88,19 +90,45 @@ def _match_for(spec: Table, widths: list[int], lpm_width: int) -> Match:
 class Packet:
     """The state of one packet beside its fields (`operands`); `trace` collects (table index, packed key, entry)."""
 
-    __slots__ = ("at", "entry", "frame", "learner", "metadata", "now", "out", "outcome", "port_in", "port_out", "size", "tails", "trace")
+    __slots__ = (
+        "again",
+        "at",
+        "entry",
+        "frame",
+        "learner",
+        "metadata",
+        "now",
+        "out",
+        "outcome",
+        "passes",
+        "port_in",
+        "port_out",
+        "size",
+        "tails",
+        "trace",
+    )
 
     def __init__(self, frame: bytes, port_in: int, now: int, trace: bool) -> None:
-        self.frame, self.size, self.at = frame, len(frame), 0
+        self._take(frame)
+        self.passes = 0
         self.port_in, self.port_out = port_in, 0
-        self.out: list[bytes] = []
-        self.tails: dict[int, bytes] = {}
         self.entry: Entry = (None, (), 0, 0, None, None)
         self.learner: Learner | None = None
         self.now = now
-        self.outcome = DROPPED
         self.trace: list[tuple[int, int, Entry]] | None = [] if trace else None
         self.metadata: list[int] = []
+
+    def _take(self, frame: bytes) -> None:
+        self.frame, self.size, self.at = frame, len(frame), 0
+        self.out: list[bytes] = []
+        self.tails: dict[int, bytes] = {}
+        self.outcome = DROPPED
+        self.again = False
+
+    def go_round(self) -> None:
+        """Start the next pass with what was sent."""
+        self._take(self.sent_frame())
+        self.passes += 1
 
     def sent_frame(self) -> bytes:
         """The emitted headers, then what was not parsed."""
@@ -198,16 +226,23 @@ class Machine:
         packet = Packet(frame, port, now, trace)
         metadata = self._fresh[:] if self._options.poison else self._last[:]
         headers = self._stale[:]
+        self._pass(packet, metadata, headers)
+        while packet.again and packet.outcome == SENT:
+            packet.go_round()
+            self._pass(packet, metadata, headers)
+            if packet.passes > _PASS_BOUND:
+                packet.outcome = LOOP
+        packet.metadata = self._last = metadata
+        return packet
+
+    def _pass(self, packet: Packet, metadata: list[int], headers: list[int]) -> None:
         valid = [False] * len(headers)
         block = self._first
         for _ in repeat(None, _BLOCK_BOUND):
             block = block(packet, metadata, headers, valid)
             if block is None:
-                break
-        else:
-            packet.outcome = LOOP
-        packet.metadata = self._last = metadata
-        return packet
+                return
+        packet.outcome = LOOP
 
     def learners(self) -> Iterator[tuple[TableState, Learner]]:
         """The tables that learn."""

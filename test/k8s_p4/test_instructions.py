@@ -185,7 +185,7 @@ def value_after(body: str, what: str) -> int:
         ("regprefetch reg 0x0\nmetprefetch met 0x0\nmov m.m8 0x4", "m.m8", 4),
         # a meter without a configuration marks everything green
         ("meter met 0x0 h.a.b64 0x2 m.m32", "m.m32", 0),
-        # recirculation does not exist here, so every pass is the first
+        # the first pass
         ("recircid m.m32", "m.m32", 0),
     ],
 )
@@ -341,7 +341,6 @@ def test_hashes_see_metadata_as_it_lies_in_memory() -> None:
     [
         ("frobnicate m.m8", "line 75: unknown instruction 'frobnicate'"),
         ("mirror m.m8 m.m8", "mirroring is not supported"),
-        ("recirculate", "recirculation is not supported"),
         ("extern e.x.y", "extern objects"),
         ("mov m.m8", "mov takes 2 operands, not 1"),
         ("mov m.nothing 0x1", "no field 'm.nothing'"),
@@ -398,3 +397,14 @@ def test_a_program_that_does_not_end_is_stopped() -> None:
 def test_a_loop_that_takes_bytes_ends_with_the_frame() -> None:
     packet, _, _ = run("AGAIN : extract h.s\njmp AGAIN")
     assert packet.outcome == SHORT_FRAME
+
+
+def test_recirculation_starts_again_with_what_was_sent_and_keeps_metadata() -> None:
+    body = "recircid m.m8\njmpgt DONE m.m8 0x2\nadd h.a.b8 0x1\nadd m.port 0x5\nrecirculate\nDONE : mov m.m16 m.port"
+    packet, metadata, fields = run(body)
+    assert (packet.outcome, fields["b8"]) == (SENT, 0xF1 + 3)
+    assert (metadata["m8"], metadata["m16"]) == (3, 9 + 3 * 5), "the port is written once, not at every pass"
+    packet, _, _ = run("recirculate\ndrop")
+    assert packet.outcome == DROPPED
+    packet, _, _ = run("recirculate")
+    assert packet.outcome == LOOP
