@@ -21,7 +21,7 @@ LENGTHS = {4: (0, 1, 8, 15, 16, 23, 24, 25, 28, 30, 31, 32, 32, 32), 6: (0, 1, 8
 PORTS = (0, 1, 22, 53, 79, 80, 81, 443, 1023, 1024, 8080, 32767, 32768, 40000, 65534, 65535)
 PROTOCOL_NAMES = ("tcp", "udp", "icmp", "icmpv6", "sctp", "udplite")
 PROTOCOL_NUMBERS = (6, 17, 1, 58, 132, 136, 253, 2, 255)
-ICMP_PARTS = (0, 1, 3, 8, 11, 127, 128, 129, 134, 255)
+ICMP_PARTS = (0, 1, 3, 8, 11, 127, 128, 129, 133, 134, 135, 255)
 ACTIONS = ("allow", "allow", "allow", "deny", "deny", "deny", "log", "pass", "next-tier", "")
 FLAWS: tuple[dict[str, Any], ...] = (
     {"action": "reject"}, {"protocol": "ospf"}, {"not_protocol": 300}, {"src_net": ("10.0.0.0/40",)}, {"not_dst_net": ("pod",)},
