@@ -17,6 +17,7 @@ from felix_proto.types import (
     ActivePolicyUpdate,
     IPSetDeltaUpdate,
     IPSetType,
+    Rule,
     WorkloadEndpointRemove,
     WorkloadEndpointUpdate,
 )
@@ -80,6 +81,8 @@ def intents(store: IntentStore) -> int:
 def changes(driver: Driver) -> dict[str, Any]:
     """Single changes: rows written, and the median time from the frame to the last Write confirmed."""
     found: dict[str, Any] = {}
+    if not (driver.store.endpoints and driver.store.ip_sets):
+        return found
     for name, there, back in (("member", *member(driver)), ("rule", *rule(driver)), ("endpoint", *endpoint(driver))):
         seconds, written = [], 0
         for _ in range(CHANGES):
@@ -101,13 +104,24 @@ def member(driver: Driver) -> tuple[Any, Any]:
 
 
 def rule(driver: Driver) -> tuple[Any, Any]:
-    """The first inbound rule of the live policy with the most of them among those that govern an endpoint, turned round."""
+    """The first inbound rule turned round, of a policy where that changes rows: those with the most rules are tried first."""
     governing = {name for each in driver.store.endpoints.values() for tier in each.tiers for name in tier.ingress_policies if not name.staged}
-    name = max(sorted(governing), key=lambda key: len(driver.store.policies[key].inbound_rules))
-    policy = driver.store.policies[name]
-    first, *others = policy.inbound_rules
-    turned = first._replace(action="deny" if first.action == "allow" else "allow")
-    return ActivePolicyUpdate(name, policy._replace(inbound_rules=(turned, *others))), ActivePolicyUpdate(name, policy)
+    policies = driver.store.policies
+    for name in sorted(governing, key=lambda key: (-len(policies[key].inbound_rules), key)):
+        there, back = turned(name, policies[name])
+        before = written_so_far(driver)
+        push(driver, there)
+        changed = written_so_far(driver) != before
+        push(driver, back)
+        if changed:
+            break
+    return there, back
+
+
+def turned(name: Any, policy: Any) -> tuple[Any, Any]:
+    first, *others = policy.inbound_rules or (Rule("deny"),)
+    other = first._replace(action="deny" if first.action == "allow" else "allow")
+    return ActivePolicyUpdate(name, policy._replace(inbound_rules=(other, *others))), ActivePolicyUpdate(name, policy)
 
 
 def endpoint(driver: Driver) -> tuple[Any, Any]:

@@ -1,0 +1,72 @@
+"""The figures of the design (section 7) as ratios measured in one run: `python -m test.bench [RECORDING ...]`.
+
+Without arguments: every recording of the shared collection, or those beside the tests. Times are taken against a gRPC server that does
+nothing; the floor is building and sending the same rows with plain protobuf. Exit status 1 if a figure misses its target.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from test.bench import bench_target, process, stream
+from test.support.shared import RECORDINGS, shared_path
+
+LARGE = ("scale.felixstream.gz", "scale-xl.felixstream.gz")
+ROWS_PER_INTENT = {"scale.felixstream.gz": 1.2, "scale-xl.felixstream.gz": 2.9}
+FELIX_CPU_S = {"quickstart.felixstream": 0.34, "scale.felixstream.gz": 1.5, "scale-xl.felixstream.gz": 5.6}
+
+
+def recordings(arguments: list[str]) -> list[Path]:
+    if arguments:
+        return [Path(argument) for argument in arguments]
+    shared = shared_path()
+    folder = shared / "recordings" if shared else RECORDINGS
+    return sorted(each for each in folder.iterdir() if each.name.endswith((".felixstream", ".felixstream.gz")))
+
+
+def verdicts(figures: dict[str, Any]) -> Iterator[tuple[str, Any, str, bool]]:
+    """(what, figure, target, whether it is met) for one recording."""
+    name = figures["recording"]
+    if name in LARGE:
+        ratio = figures["snapshot_to_floor_cpu"]
+        yield "snapshot to programmed, CPU, times the floor", ratio, "2", ratio <= 2
+        yield "driver's memory, bytes per member", figures["bytes_per_member"], "600", figures["bytes_per_member"] <= 600
+    if name in FELIX_CPU_S:
+        cpu, felix = figures["snapshot_cpu_s"], FELIX_CPU_S[name]
+        yield "CPU s for the snapshot, against Felix's own dataplane", cpu, str(felix), cpu <= felix
+    if "one_member_ms" in figures:
+        yield "one member, ms", figures["one_member_ms"], "1 flat", True
+        yield "one rule, ms", figures["one_rule_ms"], "10 on scale", True
+        yield "one endpoint, ms", figures["one_endpoint_ms"], "20 on scale", True
+    wanted = ROWS_PER_INTENT.get(name, 3)
+    yield "rows per intent", figures["rows_per_intent"], str(wanted), figures["rows_per_intent"] <= wanted
+
+
+def main(arguments: list[str]) -> int:
+    missed = 0
+    for recording in recordings(arguments):
+        figures = stream.measure(recording)
+        if recording.name in LARGE:
+            figures |= process.memory(recording)
+        print(json.dumps(figures))
+        for what, figure, target, met in verdicts(figures):
+            missed += not met
+            print(f"  {'ok  ' if met else 'MISS'} {what}: {figure} (target {target})")
+    target = bench_target.measure()
+    print(json.dumps(target))
+    start = process.start()
+    print(json.dumps(start))
+    for what, figure, wanted, met in (
+        ("target accepts, times a null server", min(target["target_to_null_server"].values()), "0.05", min(target["target_to_null_server"].values()) >= 0.05),
+        ("packets, times building entries", target["packets_to_building"]["inject"], "0.0125", target["packets_to_building"]["inject"] >= 0.0125),
+        ("start of the command line, times python -c pass", start["start_ratio"], "6", start["start_ratio"] <= 6),
+    ):
+        missed += not met
+        print(f"  {'ok  ' if met else 'MISS'} {what}: {figure} (target {wanted})")
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
