@@ -134,6 +134,32 @@ def test_an_intent_that_no_longer_needs_the_refused_row_opens_the_endpoint():
     assert switch.bound == {1} and not pusher.closed
 
 
+def test_a_number_that_was_refused_once_is_good_again_under_another_meaning():
+    tracker, switch, pusher = make(lambda op: op.table == RULES and op.key[0][0] == 11)
+    pusher.push(tracker.desired.apply(endpoint(1, 10)))
+    pusher.push(tracker.desired.apply([(PEER, (1, 7), None), (RULES, rule(11), None)]))
+    pusher.reconsider()
+    switch.refuse = lambda op: False
+    pusher.push(tracker.desired.apply([(RULES, rule(11, 5), ("allow", 4)), (BINDING, (2,), ("bind", 2, 2, 11))]))
+    assert switch.bound == {1, 2}
+
+
+def test_closing_everything_takes_the_bindings_of_both_stages_away():
+    tracker, switch, pusher = make()
+    pusher.push(tracker.desired.apply([*endpoint(1, 10), ("ingress.binding", (1,), ("bind", 1, 1, 10))]))
+    pusher.close_all()
+    assert not [table for table, _ in switch.rows if table.endswith("binding")] and len(switch.rows) == 3
+    pusher.push_all()
+    assert switch.bound == {1} and ("ingress.binding", (1,)) in switch.rows
+
+
+def test_a_refused_identity_of_the_own_side_closes_the_chain_that_asks_for_it():
+    tracker, switch, pusher = make(lambda op: op.table == "src_identity_host_v4")
+    rows = [(SELF, (1, 3), ("set_variant", 5, 12)), (RULES, rule(12), ("allow", 1)), ("src_identity_host_v4", (99,), ("set_identity", 3))]
+    pusher.push(tracker.desired.apply([*endpoint(1, 10), *endpoint(2, 20), *rows]))
+    assert switch.bound == {2}
+
+
 def test_a_chain_is_closed_through_its_self_class():
     tracker, switch, pusher = make(lambda op: op.table == RULES and op.key[0][0] == 50)
     rows = [(SELF, (1, 3), ("set_variant", 5, 51)), (PEER, (5, 7), ("set_list", 50)), (RULES, rule(50), ("deny", 1))]

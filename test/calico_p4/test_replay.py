@@ -81,6 +81,16 @@ def test_a_truncated_recording_is_applied_as_far_as_it_goes(tmp_path: Path):
     assert content["frames"] == 146 and content["converged"] and sum(content["entries"].values()) > 500
 
 
+def test_what_came_after_in_sync_is_pushed_too_before_the_error_is_told(tmp_path: Path):
+    churn = list(read_recording(recording_path("churn.felixstream")))
+    (tmp_path / "cut").write_bytes(b"".join(encode_frame(frame.payload) for frame in churn[:188]) + b"\x01")
+    cut = run(tmp_path / "cut", "-o", "json", "--dump", tmp_path / "a")
+    whole = run(recording_path("churn.felixstream"), "--until", 188, "-o", "json", "--dump", tmp_path / "b")
+    assert (cut.returncode, whole.returncode) == (2, 0)
+    assert answer(cut)["entries"] == answer(whole)["entries"] and answer(cut)["converged"]
+    assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text()
+
+
 def test_garbage_is_named_by_its_offset(tmp_path: Path):
     (tmp_path / "bad").write_bytes(QUICKSTART.read_bytes()[: offset_of(50)] + b"\xff" * 100)
     result = run(tmp_path / "bad", "-o", "json")

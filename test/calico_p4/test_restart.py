@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from calico_p4.replay import Options, replay
+from calico_p4.switch import Switch
+from datastore.tracker import Op
 from test.support.shared import needs_shared, recording_path
 from test.support.target import running_target
 
@@ -33,6 +35,17 @@ def test_another_recording_of_the_same_state_writes_nothing(first: str, until: i
     assert after["writes"] == {"requests": 0, "inserted": 0, "modified": 0, "deleted": 0}
     assert after["entries"] == before["entries"]
     assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text()
+
+
+def test_without_the_allocators_file_endpoints_are_closed_before_numbers_change_their_meaning(tmp_path: Path, monkeypatch):
+    writes: list[list[Op]] = []
+    original = Switch.write
+    with running_target(tmp_path) as address:
+        run("churn", address, until=353)
+        monkeypatch.setattr(Switch, "write", lambda self, ops: (writes.append(list(ops)), original(self, ops))[1])
+        run("churn.checkpoint-5", address)
+    assert {(op.kind, op.table) for op in writes[0]} == {("delete", "egress.binding"), ("delete", "ingress.binding")}
+    assert not any(op.table.endswith(".binding") for op in writes[1])
 
 
 @needs_shared
@@ -67,7 +80,7 @@ def test_what_changed_meanwhile_is_all_that_is_written(tmp_path: Path):
 def test_no_write_before_in_sync(tmp_path: Path):
     with running_target(tmp_path) as address:
         before = run("quickstart", address, state=tmp_path / "state")
-        half = run("quickstart", address, state=tmp_path / "state", until=145)
+        half = run("quickstart", address, state=tmp_path / "state", until=100)
         after = run("quickstart", address, state=tmp_path / "state")
     assert not half["in_sync"] and half["writes"]["requests"] == 0
     assert written(before) > 100 and written(after) == 0

@@ -77,6 +77,17 @@ def test_a_number_moved_between_flushes_is_written_once(tmp_path: Path):
     assert dict(Allocator(path).items("k")) == {"b": 1}
 
 
+def test_a_number_given_back_is_gone_from_the_file(tmp_path: Path):
+    path = tmp_path / "ids.sqlite"
+    ids = Allocator(path)
+    ids.get("k", "a")
+    ids.flush()
+    assert not ids.empty
+    ids.release("k", "a")
+    ids.close()
+    assert Allocator(path).empty
+
+
 @pytest.mark.parametrize("content", [b"not a database, but long enough to be taken for one" * 40, b"\x00" * 4096])
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes):
     path = tmp_path / "ids.sqlite"

@@ -1,5 +1,7 @@
 """The tracker, with strings for tables, keys and values."""
 
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +37,13 @@ def test_a_change_and_its_revert_leave_nothing_to_write():
     tracker.desired.apply([("t", "new", "v")])
     tracker.desired.apply([("t", "new", None)])
     assert tracker.pending_count() == 0
+
+
+def test_values_are_compared_by_content():
+    tracker = Tracker()
+    tracker.actual.replace("t", {(1, 2): ("send", 10**6)})
+    tracker.desired.apply([("t", tuple([1, 2]), ("send", int("1000000")))])
+    assert list(tracker.pending()) == []
 
 
 def test_a_change_while_a_write_is_under_way_stays_pending():
@@ -119,3 +128,11 @@ def check(tracker: Tracker, wanted: dict, there: dict) -> None:
         rows = {key: value for (name, key), value in there.items() if name == table}
         assert tracker.actual.rows(table) == rows
         assert tracker.actual.count(table) == len(rows)
+
+
+def test_a_snapshot_once_confirmed_leaves_no_room_behind():
+    tracker = Tracker()
+    tracker.desired.apply(("t", n, "v") for n in range(10_000))
+    for op in list(tracker.pending()):
+        tracker.confirm(op)
+    assert sys.getsizeof(tracker._tables["t"].differs) < 1000
