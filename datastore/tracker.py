@@ -53,6 +53,8 @@ class _Table:
     def _settle(self, key: Key, wanted: Value | None, there: Value | None) -> None:
         if wanted == there:
             self.differs.pop(key, None)
+            if not self.differs:  # a dict keeps the room it once had: a snapshot's worth of it
+                self.differs = {}
         else:
             self.differs[key] = there
 

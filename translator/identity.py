@@ -285,6 +285,7 @@ class Side:
 
     def _report(self) -> Commit:
         rows, self._rows = self._rows, {}
+        self.places.forget_nearby()
         before, self._before = self._before, {}
         classes = []
         for number, old in before.items():

@@ -44,6 +44,11 @@ class Places:
         else:
             self.direct.pop(where, None)
 
+    def forget_nearby(self) -> None:
+        """Drop what was looked up for one batch: in a big state it would be as many entries as there are addresses."""
+        for cache in self._cache.values():
+            cache.clear()
+
     def _count_long(self, where: int, mask: int) -> None:
         """Note which /24 (IPv4) or /64 have prefixes longer than that inside: most have none, and need no look-ups."""
         v6 = is_v6(where)
