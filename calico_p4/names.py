@@ -30,6 +30,7 @@ class Places:
     def _note(self, key: WorkloadEndpointID, endpoint: WorkloadEndpoint) -> None:
         self._by_interface.setdefault(endpoint.name, key)
         self._by_name.setdefault(self._names[key], key)
+        self._by_name.setdefault("/".join(key), key)
         if key.orchestrator_id == KUBERNETES:
             self._by_name.setdefault(key.workload_id, key)
         for net in _networks(endpoint.ipv4_nets + endpoint.ipv6_nets):
