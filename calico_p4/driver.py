@@ -124,13 +124,14 @@ class Driver:
 
     def _carry_out(self, transactions: Iterable[Sequence[Change]]) -> None:
         """Push transactions in order; the first ones of all are compared with the target as a whole."""
-        transactions = list(transactions)
-        self._allocator.flush()  # before the rows: a number on the target must not be forgotten
         if not self._resynced:
             for changes in transactions:
-                self.tracker.desired.apply(changes)
+                self.tracker.desired.load(changes)
+            self._allocator.flush()  # before the rows: a number on the target must not be forgotten
             self.read_back()
             return
+        transactions = list(transactions)
+        self._allocator.flush()
         waiting = iter(transactions)
         try:
             for changes in waiting:

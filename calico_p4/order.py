@@ -44,6 +44,12 @@ _FORWARD: Final = {table: level for level, line in enumerate(ORDER) for table in
 LEVELS: Final = 2 * len(ORDER)
 
 
+def of_level(number: int) -> tuple[tuple[str, ...], bool]:
+    """Return the tables of a level, and whether it is one of deletes."""
+    deletes = number >= len(ORDER)
+    return ORDER[LEVELS - 1 - number if deletes else number].tables, deletes
+
+
 def level(table: str, kind: Kind) -> int:
     """Return the level of an operation on a table, 0 first. Raises KeyError for a table that has no line: it needs one."""
     forward = _FORWARD[table]

@@ -4,11 +4,12 @@ A refused update stays pending with its error, and the endpoints that could be w
 written. They stay closed until a later try carries the update out or the intent no longer asks for it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import Any
 
-from calico_p4.order import LEVELS, level
+from calico_p4.order import LEVELS, level, of_level
 from calico_p4.quarantine import STAGES, bindings_to_close
 from datastore.tracker import Op, Tracker
 
@@ -56,8 +57,16 @@ class Pusher:
     def push_all(self) -> None:
         """Bring everything in line: after a read-back, or to try again what was refused."""
         self._refused.clear()
-        self._push(list(self._tracker.pending()))
+        for number in range(LEVELS):
+            self._push_level(self._due(*of_level(number)))
         self._reopen()
+
+    def _due(self, tables: Iterable[str], deletes: bool) -> Iterator[Op]:
+        """Yield what is pending for these tables, one by one: the ops of a whole snapshot would be as big as its rows."""
+        for table in tables:
+            for op in self._tracker.pending_in(table):
+                if (op.kind == "delete") == deletes:
+                    yield op
 
     def reconsider(self) -> None:
         """Let go of refusals that the intent has left behind, and open again what only they kept closed."""
@@ -79,9 +88,9 @@ class Pusher:
         for batch in levels:
             self._push_level(batch)
 
-    def _push_level(self, ops: Sequence[Op]) -> None:
+    def _push_level(self, ops: Iterable[Op]) -> None:
         refused_before = len(self._refused)
-        self._send_all(ops if not self.closed else [op for op in ops if (op.table, op.key) not in self.closed])
+        self._send_all(ops if not self.closed else (op for op in ops if (op.table, op.key) not in self.closed))
         if len(self._refused) > refused_before:
             self._close()
 
@@ -109,9 +118,10 @@ class Pusher:
         there = [row for row in sorted(self.closed) if self._tracker.actual.get(*row) is not None]
         self._send_all([Op("delete", table, key, None) for table, key in there])
 
-    def _send_all(self, ops: Sequence[Op]) -> None:
-        for start in range(0, len(ops), self._batch):
-            self._send(ops[start : start + self._batch])
+    def _send_all(self, ops: Iterable[Op]) -> None:
+        due = iter(ops)
+        while batch := list(islice(due, self._batch)):
+            self._send(batch)
 
     def _reopen(self) -> None:
         """Write the bindings that nothing refused keeps closed any more."""

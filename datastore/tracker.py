@@ -78,6 +78,13 @@ class Tracker:
             for key, there in table.differs.items():
                 yield _op(name, key, table.desired.get(key), there)
 
+    def pending_in(self, table: str) -> Iterator[Op]:
+        """Yield what has to be written to one table; what is confirmed or applied meanwhile does not disturb."""
+        rows = _table(self._tables, table)
+        for key in list(rows.differs):
+            if key in rows.differs:
+                yield _op(table, key, rows.desired.get(key), rows.differs[key])
+
     def pending_count(self) -> int:
         """Return how many writes are due."""
         return sum(len(table.differs) for table in self._tables.values())
@@ -120,6 +127,11 @@ class Desired:
             if self._errors:  # what was refused is not what is wanted now
                 self._errors.pop((name, key), None)
         return touched
+
+    def load(self, changes: Iterable[Change]) -> None:
+        """As ``apply``, for a snapshot: nobody asks which keys were touched."""
+        for name, key, value in changes:
+            _table(self._tables, name).want(key, value)
 
     def rows(self, table: str) -> Mapping[Key, Value]:
         """Return the desired rows of one table, read-only."""
