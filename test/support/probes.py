@@ -114,8 +114,13 @@ def _same_place(old: felix.WorkloadEndpoint, new: felix.WorkloadEndpoint) -> boo
 
 
 def _stays(states: Worlds, sent: Sent) -> bool:
-    """Whether the packet's path has the same ends before and after, so that nothing but policy may change its verdict."""
+    """Whether the packet's path has the same ends and sets before and after, so that nothing but an edit changes its verdict.
+
+    A member that joins or leaves a set moves an identity on each side, in tables of their own: no order of writes makes that one step.
+    """
     before, after = states.states[0], states.states[-1]
+    if before.ip_sets != states.states[1].ip_sets:
+        return False
     ends = [
         (interface_owner(before, sent.ingress), interface_owner(after, sent.ingress)),
         (address_owner(before, sent.packet.dst), address_owner(after, sent.packet.dst)),
