@@ -154,12 +154,23 @@ class ChainTables:
             self._set_list(variant, identity, None if wanted is variant.default else wanted, changes)
 
     def follow_self(self, chain: Chain, changes: list[Change]) -> None:
-        """Identities of own addresses changed: variants for groups not met before, and the rows that choose them."""
-        if not chain.head.self_mask:
-            return
+        """Identities of own addresses are about to change: rows for the new ones, while the old ones keep what they have.
+
+        Addresses carry their old identity until the row that gives them the new one is written, so nothing is taken away
+        here and the default stays: that is for `sweep_self`, afterwards.
+        """
         contents = self._own_contents(chain)
         for own in set(contents.values()) - chain.variants.keys():
             self._write_variant(chain, own, *self._lists(chain.head, own, changes), False, changes)
+        wanted = dict(chain.self_rows)
+        for identity, own in contents.items():
+            if own != chain.default_own or identity in wanted:
+                wanted[identity] = self._self_row(chain, own)
+        self._set_self_rows(chain, wanted, changes)
+
+    def sweep_self(self, chain: Chain, changes: list[Change]) -> None:
+        """After `follow_self` was carried out: choose the default anew, drop rows and variants that no address needs."""
+        contents = self._own_contents(chain)
         self._write_self_rows(chain, contents, changes)
         for own in chain.variants.keys() - set(contents.values()):
             self._drop_variant(chain.variants.pop(own), changes)
@@ -225,13 +236,14 @@ class ChainTables:
         """The commonest own groups become the chain's default; the others get rows."""
         counts = Counter(contents.values())
         chain.default_own = max(counts, key=lambda own: (counts[own], self.own.names_of(own)))
-        wanted = {}
-        for identity, own in contents.items():
-            if own != chain.default_own:
-                variant = chain.variants[own]
-                assert variant.default is not None
-                wanted[identity] = (variant, variant.default)
-        self._set_self_rows(chain, wanted, changes)
+        rows = {i: self._self_row(chain, own) for i, own in contents.items() if own != chain.default_own}
+        self._set_self_rows(chain, rows, changes)
+
+    @staticmethod
+    def _self_row(chain: Chain, own: int) -> tuple[Variant, RuleList]:
+        variant = chain.variants[own]
+        assert variant.default is not None
+        return variant, variant.default
 
     def _set_self_rows(
         self, chain: Chain, wanted: dict[int, tuple[Variant, RuleList]], changes: list[Change]

@@ -63,6 +63,7 @@ class Stage:
         self._catalog = catalog
         self._chains: dict[ChainKey, Chain] = {}
         self._bound: dict[WorkloadEndpointID, ChainKey] = {}
+        self._unswept: list[Chain] = []
         self._came_from: dict[WorkloadEndpointID, ChainKey] = {}
         self._places: dict[WorkloadEndpointID, tuple[int, ...]] = {}
         self._members: dict[ChainKey, set[WorkloadEndpointID]] = {}
@@ -109,6 +110,14 @@ class Stage:
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
+    def sweep(self, changes: list[Change]) -> None:
+        """What `follow` left standing until addresses had their new identities, and endpoints their new chains."""
+        chains, self._unswept = self._unswept, []
+        for chain in chains:
+            if self._chains.get(chain.key) is chain and self._members[chain.key]:
+                self.tables.sweep_self(chain, changes)
+                self._write_bindings(chain.key, changes)
+
     def follow(self, own: Commit, peer: Commit, changes: list[Change]) -> None:
         """Identities moved: follow with all chains as they are."""
         for chain in list(self._chains.values()):
@@ -119,7 +128,7 @@ class Stage:
                         self.tables.follow_peer(chain, change.id, change.after, changes)
                 if chain.head.self_mask and (own.rows or own.classes):
                     self.tables.follow_self(chain, changes)
-                    self._write_bindings(chain.key, changes)
+                    self._unswept.append(chain)
             except TooManyRows:
                 self._break(chain.key, TOO_MANY, changes)
 
@@ -182,12 +191,18 @@ class Stage:
         chain.bound = {endpoint_id: self._places[endpoint_id] for endpoint_id in self._members[key]}
         try:
             if chain.variants and chain.head is head:
-                self.tables.follow_self(chain, changes)
+                self._rebind(chain, changes)
             else:
                 chain.head = head
                 self.tables.refresh(chain, changes)
         except TooManyRows:
             self._break(key, TOO_MANY, changes)
+
+    def _rebind(self, chain: Chain, changes: list[Change]) -> None:
+        """Other endpoints share the chain now: only rows for their own addresses may be missing or left over."""
+        if chain.head.self_mask:
+            self.tables.follow_self(chain, changes)
+            self.tables.sweep_self(chain, changes)
 
     def _break(self, key: ChainKey, error: str, changes: list[Change]) -> None:
         self.errors[key] = error
@@ -289,6 +304,7 @@ class PolicyPart:
         self._stage(store, dirty, touched, remade)
         yield self._follow()
         yield from self._edit(touched, gone)
+        yield from self._sweep()
         self.groups.finish()
 
     def closed(self, endpoint_id: WorkloadEndpointID, direction: Direction) -> str | None:
@@ -308,6 +324,7 @@ class PolicyPart:
         self.catalog.finish()
         self.groups.rest()
         yield self._follow(rest=True)
+        yield from self._sweep()
 
     def _bind(
         self, store: Store, dirty: Dirty
@@ -339,6 +356,13 @@ class PolicyPart:
         for name, commit in commits.items():
             changes.extend(identity_rows(name, commit.rows))
         return changes
+
+    def _sweep(self) -> Iterator[list[Change]]:
+        changes: list[Change] = []
+        for stage in self.stages.values():
+            stage.sweep(changes)
+        if changes:
+            yield changes
 
     def _edit(
         self, touched: dict[Direction, set[ChainKey]], gone: set[WorkloadEndpointID]
