@@ -8,6 +8,7 @@ table's business: the translator hands such changes over as transactions of thei
 from typing import Final, NamedTuple
 
 from datastore.tracker import Kind
+from translator.stages import SIDES, STAGES
 
 
 class Line(NamedTuple):
@@ -17,24 +18,22 @@ class Line(NamedTuple):
     reason: str
 
 
-_POLICY_STAGES: Final = ("untracked", "pre_dnat", "forward_ingress", "egress", "ingress", "forward_egress")
-_IDENTITY: Final = tuple(
-    f"{side}_identity_{shape}_{family}" for side in ("src", "dst") for shape in ("host", "net") for family in ("v4", "v6")
-)
+_IDENTITY: Final = tuple(f"{side}_identity_{shape}_{family}" for side in SIDES for shape in ("host", "net") for family in ("v4", "v6"))
 
 
 def _stages(table: str) -> tuple[str, ...]:
-    return tuple(f"{stage}.{table}" for stage in _POLICY_STAGES)
+    return tuple(f"{stage.name}.{table}" for stage in STAGES)
 
 
 ORDER: Final = (
-    Line(("next_hop", *_stages("rules")), "refers to nothing, and nothing refers to it yet: a next hop, the rows of a new list"),
+    Line(_stages("rules"), "refers to nothing, and nothing refers to it yet: the rows of a new list"),
     Line(_stages("peer_class"), "names a list; a peer that is about to differ from the new default has its row before that default"),
     Line(_stages("self_class"), "names a variant and its default list, whose peers stand one level up"),
     Line(_stages("binding"), "names a chain with its variant and default list: here an edit of the default takes effect"),
     Line(_IDENTITY, "names a class of addresses: its peer and self rows are there before any packet carries it"),
     Line(("source_host_v4", "source_host_v6", "source_net_v4", "source_net_v6", "arp_answer", "nd_answer", "answer_port"),
          "an endpoint's own addresses count only when its policy is bound"),
+    Line(("next_hop",), "names the host endpoint of the interface it leaves by: its policy is bound"),
     Line(("local_v4", "local_v6", "route_v4", "route_v6"), "leads packets to a next hop, and to an endpoint whose policy is bound"),
     Line(("port",), "opens the endpoint's own side, last of all"),
 )  # fmt: skip

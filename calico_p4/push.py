@@ -10,8 +10,9 @@ from itertools import islice
 from typing import Any
 
 from calico_p4.order import LEVELS, level, of_level
-from calico_p4.quarantine import STAGES, bindings_to_close
+from calico_p4.quarantine import bindings_to_close
 from datastore.tracker import Op, Tracker
+from translator.stages import STAGES
 
 BATCH = 1000
 """Updates in one Write: beyond some hundred the cost of a request is no longer noticed, and the message stays far below 4 MiB."""
@@ -77,7 +78,7 @@ class Pusher:
 
     def close_all(self) -> None:
         """Take every binding off the target, before rows are changed whose numbers may have meant something else."""
-        tables = [f"{stage}.binding" for stage in STAGES]
+        tables = [f"{stage.name}.binding" for stage in STAGES]
         there = [Op("delete", table, key, None) for table in tables for key in self._tracker.actual.rows(table)]
         self._send_all(there)
 

@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from datastore.tracker import Op, Tracker
+from translator.stages import STAGES, StageSpec
 
-STAGES = ("egress", "ingress")
-_OWN_SIDE = {"egress": "src", "ingress": "dst"}
 _ANY_IDENTITY = 0
 
 
@@ -48,21 +47,23 @@ def bindings_to_close(tracker: Tracker, refused: Iterable[Op]) -> set[tuple[str,
         for op in ops:
             _note(broken, stage, op, tracker)
         if broken:
-            _spread(broken, stage, tracker)
-            closed |= _bindings(broken, f"{stage}.binding", tracker)
+            _spread(broken, stage.name, tracker)
+            closed |= _bindings(broken, f"{stage.name}.binding", tracker)
     return closed
 
 
-def _note(broken: _Broken, stage: str, op: Op, tracker: Tracker) -> None:
+def _note(broken: _Broken, stage: StageSpec, op: Op, tracker: Tracker) -> None:
     """Record what one refused write makes doubtful by itself."""
     key: Any = op.key
     prefix, _, table = op.table.partition(".")
-    if prefix == stage:
+    if prefix == stage.name:
         first = key[0][0] if table == "rules" else key[0]
         {"rules": broken.lists, "peer_class": broken.variants, "self_class": broken.chains, "binding": broken.endpoints}[table].add(first)
-    elif "_identity_" in prefix:
-        own = prefix.startswith(_OWN_SIDE[stage])
-        (broken.own_identities if own else broken.peer_identities).update(_identities(op, tracker))
+    side = prefix.partition("_identity_")[0]
+    if side == stage.own:
+        broken.own_identities.update(_identities(op, tracker))
+    elif side == stage.peer:
+        broken.peer_identities.update(_identities(op, tracker))
 
 
 def _identities(op: Op, tracker: Tracker) -> Iterable[int]:

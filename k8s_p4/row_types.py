@@ -13,11 +13,12 @@ from k8s_p4.typed import ActionValue, Prefix, TableRow, Ternary
 
 @dataclass(frozen=True, slots=True)
 class Workload(ActionValue):
-    """Action `workload(endpoint/32, flags/8)`."""
+    """Action `workload(endpoint/32, flags/8, host_endpoint/32)`."""
 
     NAME: ClassVar[str] = "workload"
     endpoint: int
     flags: int
+    host_endpoint: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,10 @@ class Host(ActionValue):
 
 @dataclass(frozen=True, slots=True)
 class Uplink(ActionValue):
-    """Action `uplink()`."""
+    """Action `uplink(host_endpoint/32)`."""
 
     NAME: ClassVar[str] = "uplink"
+    host_endpoint: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,17 @@ class Blackhole(ActionValue):
 
 
 @dataclass(frozen=True, slots=True)
+class Send(ActionValue):
+    """Action `send(port/32, src_mac/48, dst_mac/48, host_endpoint/32)`."""
+
+    NAME: ClassVar[str] = "send"
+    port: int
+    src_mac: int
+    dst_mac: int
+    host_endpoint: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetIdentity(ActionValue):
     """Action `set_identity(identity/32)`."""
 
@@ -168,13 +181,19 @@ class Deny(ActionValue):
 
 
 @dataclass(frozen=True, slots=True)
-class Send(ActionValue):
-    """Action `send(port/32, src_mac/48, dst_mac/48)`."""
+class PassOn(ActionValue):
+    """Action `pass_on(slot/32)`."""
 
-    NAME: ClassVar[str] = "send"
-    port: int
-    src_mac: int
-    dst_mac: int
+    NAME: ClassVar[str] = "pass_on"
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failsafe(ActionValue):
+    """Action `failsafe(slot/32)`."""
+
+    NAME: ClassVar[str] = "failsafe"
+    slot: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +321,16 @@ class RouteV6(TableRow):
 
 
 @dataclass(frozen=True, slots=True)
+class NextHop(TableRow):
+    """Row of `next_hop`: next_hop/32 exact."""
+
+    TABLE: ClassVar[str] = "next_hop"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Send,)
+    next_hop: int
+    action: Send
+
+
+@dataclass(frozen=True, slots=True)
 class SrcIdentityHostV4(TableRow):
     """Row of `src_identity_host_v4`: address/32 exact."""
 
@@ -382,6 +411,246 @@ class DstIdentityNetV6(TableRow):
 
 
 @dataclass(frozen=True, slots=True)
+class PreDstIdentityHostV4(TableRow):
+    """Row of `pre_dst_identity_host_v4`: address/32 exact."""
+
+    TABLE: ClassVar[str] = "pre_dst_identity_host_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetIdentity,)
+    address: int
+    action: SetIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class PreDstIdentityNetV4(TableRow):
+    """Row of `pre_dst_identity_net_v4`: prefix/32 lpm."""
+
+    TABLE: ClassVar[str] = "pre_dst_identity_net_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetIdentity,)
+    prefix: Prefix
+    action: SetIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class PreDstIdentityHostV6(TableRow):
+    """Row of `pre_dst_identity_host_v6`: address/128 exact."""
+
+    TABLE: ClassVar[str] = "pre_dst_identity_host_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetIdentity,)
+    address: int
+    action: SetIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class PreDstIdentityNetV6(TableRow):
+    """Row of `pre_dst_identity_net_v6`: prefix/128 lpm."""
+
+    TABLE: ClassVar[str] = "pre_dst_identity_net_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetIdentity,)
+    prefix: Prefix
+    action: SetIdentity
+
+
+@dataclass(frozen=True, slots=True)
+class UntrackedIngressBinding(TableRow):
+    """Row of `untracked_ingress.binding`: endpoint/32 exact."""
+
+    TABLE: ClassVar[str] = "untracked_ingress.binding"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind,)
+    endpoint: int
+    action: Bind
+
+
+@dataclass(frozen=True, slots=True)
+class UntrackedIngressSelfClass(TableRow):
+    """Row of `untracked_ingress.self_class`: chain/32 exact, identity/32 exact."""
+
+    TABLE: ClassVar[str] = "untracked_ingress.self_class"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetVariant,)
+    chain: int
+    identity: int
+    action: SetVariant
+
+
+@dataclass(frozen=True, slots=True)
+class UntrackedIngressPeerClass(TableRow):
+    """Row of `untracked_ingress.peer_class`: variant/32 exact, identity/32 exact."""
+
+    TABLE: ClassVar[str] = "untracked_ingress.peer_class"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetList,)
+    variant: int
+    identity: int
+    action: SetList
+
+
+@dataclass(frozen=True, slots=True)
+class UntrackedIngressRules(TableRow):
+    """Row of `untracked_ingress.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
+
+    TABLE: ClassVar[str] = "untracked_ingress.rules"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn, Failsafe)
+    list: Ternary
+    ip_version: Ternary
+    protocol: Ternary
+    l4_kind: Ternary
+    src_port: Ternary
+    dst_port: Ternary
+    icmp_type: Ternary
+    icmp_code: Ternary
+    priority: int
+    action: Allow | Deny | PassOn | Failsafe
+
+
+@dataclass(frozen=True, slots=True)
+class UntrackedEgressBinding(TableRow):
+    """Row of `untracked_egress.binding`: endpoint/32 exact."""
+
+    TABLE: ClassVar[str] = "untracked_egress.binding"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind,)
+    endpoint: int
+    action: Bind
+
+
+@dataclass(frozen=True, slots=True)
+class UntrackedEgressSelfClass(TableRow):
+    """Row of `untracked_egress.self_class`: chain/32 exact, identity/32 exact."""
+
+    TABLE: ClassVar[str] = "untracked_egress.self_class"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetVariant,)
+    chain: int
+    identity: int
+    action: SetVariant
+
+
+@dataclass(frozen=True, slots=True)
+class UntrackedEgressPeerClass(TableRow):
+    """Row of `untracked_egress.peer_class`: variant/32 exact, identity/32 exact."""
+
+    TABLE: ClassVar[str] = "untracked_egress.peer_class"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetList,)
+    variant: int
+    identity: int
+    action: SetList
+
+
+@dataclass(frozen=True, slots=True)
+class UntrackedEgressRules(TableRow):
+    """Row of `untracked_egress.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
+
+    TABLE: ClassVar[str] = "untracked_egress.rules"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn, Failsafe)
+    list: Ternary
+    ip_version: Ternary
+    protocol: Ternary
+    l4_kind: Ternary
+    src_port: Ternary
+    dst_port: Ternary
+    icmp_type: Ternary
+    icmp_code: Ternary
+    priority: int
+    action: Allow | Deny | PassOn | Failsafe
+
+
+@dataclass(frozen=True, slots=True)
+class PreDnatBinding(TableRow):
+    """Row of `pre_dnat.binding`: endpoint/32 exact."""
+
+    TABLE: ClassVar[str] = "pre_dnat.binding"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind,)
+    endpoint: int
+    action: Bind
+
+
+@dataclass(frozen=True, slots=True)
+class PreDnatSelfClass(TableRow):
+    """Row of `pre_dnat.self_class`: chain/32 exact, identity/32 exact."""
+
+    TABLE: ClassVar[str] = "pre_dnat.self_class"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetVariant,)
+    chain: int
+    identity: int
+    action: SetVariant
+
+
+@dataclass(frozen=True, slots=True)
+class PreDnatPeerClass(TableRow):
+    """Row of `pre_dnat.peer_class`: variant/32 exact, identity/32 exact."""
+
+    TABLE: ClassVar[str] = "pre_dnat.peer_class"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetList,)
+    variant: int
+    identity: int
+    action: SetList
+
+
+@dataclass(frozen=True, slots=True)
+class PreDnatRules(TableRow):
+    """Row of `pre_dnat.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
+
+    TABLE: ClassVar[str] = "pre_dnat.rules"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn, Failsafe)
+    list: Ternary
+    ip_version: Ternary
+    protocol: Ternary
+    l4_kind: Ternary
+    src_port: Ternary
+    dst_port: Ternary
+    icmp_type: Ternary
+    icmp_code: Ternary
+    priority: int
+    action: Allow | Deny | PassOn | Failsafe
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardIngressBinding(TableRow):
+    """Row of `forward_ingress.binding`: endpoint/32 exact."""
+
+    TABLE: ClassVar[str] = "forward_ingress.binding"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind,)
+    endpoint: int
+    action: Bind
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardIngressSelfClass(TableRow):
+    """Row of `forward_ingress.self_class`: chain/32 exact, identity/32 exact."""
+
+    TABLE: ClassVar[str] = "forward_ingress.self_class"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetVariant,)
+    chain: int
+    identity: int
+    action: SetVariant
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardIngressPeerClass(TableRow):
+    """Row of `forward_ingress.peer_class`: variant/32 exact, identity/32 exact."""
+
+    TABLE: ClassVar[str] = "forward_ingress.peer_class"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetList,)
+    variant: int
+    identity: int
+    action: SetList
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardIngressRules(TableRow):
+    """Row of `forward_ingress.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
+
+    TABLE: ClassVar[str] = "forward_ingress.rules"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn, Failsafe)
+    list: Ternary
+    ip_version: Ternary
+    protocol: Ternary
+    l4_kind: Ternary
+    src_port: Ternary
+    dst_port: Ternary
+    icmp_type: Ternary
+    icmp_code: Ternary
+    priority: int
+    action: Allow | Deny | PassOn | Failsafe
+
+
+@dataclass(frozen=True, slots=True)
 class EgressBinding(TableRow):
     """Row of `egress.binding`: endpoint/32 exact."""
 
@@ -418,7 +687,7 @@ class EgressRules(TableRow):
     """Row of `egress.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
 
     TABLE: ClassVar[str] = "egress.rules"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn, Failsafe)
     list: Ternary
     ip_version: Ternary
     protocol: Ternary
@@ -428,7 +697,7 @@ class EgressRules(TableRow):
     icmp_type: Ternary
     icmp_code: Ternary
     priority: int
-    action: Allow | Deny
+    action: Allow | Deny | PassOn | Failsafe
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,7 +737,7 @@ class IngressRules(TableRow):
     """Row of `ingress.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
 
     TABLE: ClassVar[str] = "ingress.rules"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn, Failsafe)
     list: Ternary
     ip_version: Ternary
     protocol: Ternary
@@ -478,17 +747,57 @@ class IngressRules(TableRow):
     icmp_type: Ternary
     icmp_code: Ternary
     priority: int
-    action: Allow | Deny
+    action: Allow | Deny | PassOn | Failsafe
 
 
 @dataclass(frozen=True, slots=True)
-class NextHop(TableRow):
-    """Row of `next_hop`: next_hop/32 exact."""
+class ForwardEgressBinding(TableRow):
+    """Row of `forward_egress.binding`: endpoint/32 exact."""
 
-    TABLE: ClassVar[str] = "next_hop"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Send,)
-    next_hop: int
-    action: Send
+    TABLE: ClassVar[str] = "forward_egress.binding"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind,)
+    endpoint: int
+    action: Bind
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardEgressSelfClass(TableRow):
+    """Row of `forward_egress.self_class`: chain/32 exact, identity/32 exact."""
+
+    TABLE: ClassVar[str] = "forward_egress.self_class"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetVariant,)
+    chain: int
+    identity: int
+    action: SetVariant
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardEgressPeerClass(TableRow):
+    """Row of `forward_egress.peer_class`: variant/32 exact, identity/32 exact."""
+
+    TABLE: ClassVar[str] = "forward_egress.peer_class"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SetList,)
+    variant: int
+    identity: int
+    action: SetList
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardEgressRules(TableRow):
+    """Row of `forward_egress.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
+
+    TABLE: ClassVar[str] = "forward_egress.rules"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn, Failsafe)
+    list: Ternary
+    ip_version: Ternary
+    protocol: Ternary
+    l4_kind: Ternary
+    src_port: Ternary
+    dst_port: Ternary
+    icmp_type: Ternary
+    icmp_code: Ternary
+    priority: int
+    action: Allow | Deny | PassOn | Failsafe
 
 
 ROWS: dict[str, type[TableRow]] = {
@@ -504,6 +813,7 @@ ROWS: dict[str, type[TableRow]] = {
     "route_v4": RouteV4,
     "local_v6": LocalV6,
     "route_v6": RouteV6,
+    "next_hop": NextHop,
     "src_identity_host_v4": SrcIdentityHostV4,
     "src_identity_net_v4": SrcIdentityNetV4,
     "src_identity_host_v6": SrcIdentityHostV6,
@@ -512,6 +822,26 @@ ROWS: dict[str, type[TableRow]] = {
     "dst_identity_net_v4": DstIdentityNetV4,
     "dst_identity_host_v6": DstIdentityHostV6,
     "dst_identity_net_v6": DstIdentityNetV6,
+    "pre_dst_identity_host_v4": PreDstIdentityHostV4,
+    "pre_dst_identity_net_v4": PreDstIdentityNetV4,
+    "pre_dst_identity_host_v6": PreDstIdentityHostV6,
+    "pre_dst_identity_net_v6": PreDstIdentityNetV6,
+    "untracked_ingress.binding": UntrackedIngressBinding,
+    "untracked_ingress.self_class": UntrackedIngressSelfClass,
+    "untracked_ingress.peer_class": UntrackedIngressPeerClass,
+    "untracked_ingress.rules": UntrackedIngressRules,
+    "untracked_egress.binding": UntrackedEgressBinding,
+    "untracked_egress.self_class": UntrackedEgressSelfClass,
+    "untracked_egress.peer_class": UntrackedEgressPeerClass,
+    "untracked_egress.rules": UntrackedEgressRules,
+    "pre_dnat.binding": PreDnatBinding,
+    "pre_dnat.self_class": PreDnatSelfClass,
+    "pre_dnat.peer_class": PreDnatPeerClass,
+    "pre_dnat.rules": PreDnatRules,
+    "forward_ingress.binding": ForwardIngressBinding,
+    "forward_ingress.self_class": ForwardIngressSelfClass,
+    "forward_ingress.peer_class": ForwardIngressPeerClass,
+    "forward_ingress.rules": ForwardIngressRules,
     "egress.binding": EgressBinding,
     "egress.self_class": EgressSelfClass,
     "egress.peer_class": EgressPeerClass,
@@ -520,5 +850,8 @@ ROWS: dict[str, type[TableRow]] = {
     "ingress.self_class": IngressSelfClass,
     "ingress.peer_class": IngressPeerClass,
     "ingress.rules": IngressRules,
-    "next_hop": NextHop,
+    "forward_egress.binding": ForwardEgressBinding,
+    "forward_egress.self_class": ForwardEgressSelfClass,
+    "forward_egress.peer_class": ForwardEgressPeerClass,
+    "forward_egress.rules": ForwardEgressRules,
 }

@@ -46,9 +46,10 @@ OWNERS: Final[dict[str, str]] = {
     **{f"{kind}_{family}": "translator.routing" for kind in ("local", "route") for family in ("v4", "v6")},
     "next_hop": "translator.routing",
     **{f"{side}_identity_{kind}_{family}": "translator.identity"
-       for side in ("src", "dst") for kind in ("host", "net") for family in ("v4", "v6")},
+       for side in ("src", "dst", "pre_dst") for kind in ("host", "net") for family in ("v4", "v6")},
     **{f"{stage}.{table}": "translator.policy"
-       for stage in ("egress", "ingress") for table in ("binding", "self_class", "peer_class", "rules")},
+       for stage in ("untracked_ingress", "untracked_egress", "pre_dnat", "forward_ingress", "egress", "ingress", "forward_egress")
+       for table in ("binding", "self_class", "peer_class", "rules")},
 }  # fmt: skip
 """Table to the one module that makes its rows."""
 

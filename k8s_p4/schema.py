@@ -15,10 +15,10 @@ TABLES: dict[str, TableSchema] = {
             Field("ingress_port", 1, 32, "exact"),
         ),
         (
-            Action("workload", 0x01010001, (Field("endpoint", 1, 32, "param"), Field("flags", 2, 8, "param"))),
+            Action("workload", 0x01010001, (Field("endpoint", 1, 32, "param"), Field("flags", 2, 8, "param"), Field("host_endpoint", 3, 32, "param"))),
             Action("workload_closed", 0x01010002, (Field("endpoint", 1, 32, "param"), Field("reason", 2, 8, "param"))),
             Action("host", 0x01010003, ()),
-            Action("uplink", 0x01010004, ()),
+            Action("uplink", 0x01010004, (Field("host_endpoint", 1, 32, "param"),)),
         ),
     ),
     "arp_answer": TableSchema(
@@ -141,6 +141,16 @@ TABLES: dict[str, TableSchema] = {
             Action("blackhole", 0x01040005, ()),
         ),
     ),
+    "next_hop": TableSchema(
+        0x02070001,
+        16384,
+        (
+            Field("next_hop", 1, 32, "exact"),
+        ),
+        (
+            Action("send", 0x01070001, (Field("port", 1, 32, "param"), Field("src_mac", 2, 48, "param"), Field("dst_mac", 3, 48, "param"), Field("host_endpoint", 4, 32, "param"))),
+        ),
+    ),
     "src_identity_host_v4": TableSchema(
         0x02050001,
         524288,
@@ -221,6 +231,254 @@ TABLES: dict[str, TableSchema] = {
             Action("set_identity", 0x01060001, (Field("identity", 1, 32, "param"),)),
         ),
     ),
+    "pre_dst_identity_host_v4": TableSchema(
+        0x02080001,
+        65536,
+        (
+            Field("address", 1, 32, "exact"),
+        ),
+        (
+            Action("set_identity", 0x01080001, (Field("identity", 1, 32, "param"),)),
+        ),
+    ),
+    "pre_dst_identity_net_v4": TableSchema(
+        0x02080002,
+        65536,
+        (
+            Field("prefix", 1, 32, "lpm"),
+        ),
+        (
+            Action("set_identity", 0x01080001, (Field("identity", 1, 32, "param"),)),
+        ),
+    ),
+    "pre_dst_identity_host_v6": TableSchema(
+        0x02080003,
+        65536,
+        (
+            Field("address", 1, 128, "exact"),
+        ),
+        (
+            Action("set_identity", 0x01080001, (Field("identity", 1, 32, "param"),)),
+        ),
+    ),
+    "pre_dst_identity_net_v6": TableSchema(
+        0x02080004,
+        65536,
+        (
+            Field("prefix", 1, 128, "lpm"),
+        ),
+        (
+            Action("set_identity", 0x01080001, (Field("identity", 1, 32, "param"),)),
+        ),
+    ),
+    "untracked_ingress.binding": TableSchema(
+        0x02120001,
+        1024,
+        (
+            Field("endpoint", 1, 32, "exact"),
+        ),
+        (
+            Action("bind", 0x01120001, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
+        ),
+    ),
+    "untracked_ingress.self_class": TableSchema(
+        0x02120002,
+        65536,
+        (
+            Field("chain", 1, 32, "exact"),
+            Field("identity", 2, 32, "exact"),
+        ),
+        (
+            Action("set_variant", 0x01120002, (Field("variant", 1, 32, "param"), Field("list", 2, 32, "param"))),
+        ),
+    ),
+    "untracked_ingress.peer_class": TableSchema(
+        0x02120003,
+        65536,
+        (
+            Field("variant", 1, 32, "exact"),
+            Field("identity", 2, 32, "exact"),
+        ),
+        (
+            Action("set_list", 0x01120003, (Field("list", 1, 32, "param"),)),
+        ),
+    ),
+    "untracked_ingress.rules": TableSchema(
+        0x02120004,
+        65536,
+        (
+            Field("list", 1, 32, "ternary"),
+            Field("ip_version", 2, 8, "ternary"),
+            Field("protocol", 3, 8, "ternary"),
+            Field("l4_kind", 4, 8, "ternary"),
+            Field("src_port", 5, 16, "ternary"),
+            Field("dst_port", 6, 16, "ternary"),
+            Field("icmp_type", 7, 8, "ternary"),
+            Field("icmp_code", 8, 8, "ternary"),
+        ),
+        (
+            Action("allow", 0x01120004, (Field("slot", 1, 32, "param"),)),
+            Action("deny", 0x01120005, (Field("slot", 1, 32, "param"),)),
+            Action("pass_on", 0x01120009, (Field("slot", 1, 32, "param"),)),
+            Action("failsafe", 0x0112000A, (Field("slot", 1, 32, "param"),)),
+        ),
+    ),
+    "untracked_egress.binding": TableSchema(
+        0x02130001,
+        1024,
+        (
+            Field("endpoint", 1, 32, "exact"),
+        ),
+        (
+            Action("bind", 0x01130001, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
+        ),
+    ),
+    "untracked_egress.self_class": TableSchema(
+        0x02130002,
+        65536,
+        (
+            Field("chain", 1, 32, "exact"),
+            Field("identity", 2, 32, "exact"),
+        ),
+        (
+            Action("set_variant", 0x01130002, (Field("variant", 1, 32, "param"), Field("list", 2, 32, "param"))),
+        ),
+    ),
+    "untracked_egress.peer_class": TableSchema(
+        0x02130003,
+        65536,
+        (
+            Field("variant", 1, 32, "exact"),
+            Field("identity", 2, 32, "exact"),
+        ),
+        (
+            Action("set_list", 0x01130003, (Field("list", 1, 32, "param"),)),
+        ),
+    ),
+    "untracked_egress.rules": TableSchema(
+        0x02130004,
+        65536,
+        (
+            Field("list", 1, 32, "ternary"),
+            Field("ip_version", 2, 8, "ternary"),
+            Field("protocol", 3, 8, "ternary"),
+            Field("l4_kind", 4, 8, "ternary"),
+            Field("src_port", 5, 16, "ternary"),
+            Field("dst_port", 6, 16, "ternary"),
+            Field("icmp_type", 7, 8, "ternary"),
+            Field("icmp_code", 8, 8, "ternary"),
+        ),
+        (
+            Action("allow", 0x01130004, (Field("slot", 1, 32, "param"),)),
+            Action("deny", 0x01130005, (Field("slot", 1, 32, "param"),)),
+            Action("pass_on", 0x01130009, (Field("slot", 1, 32, "param"),)),
+            Action("failsafe", 0x0113000A, (Field("slot", 1, 32, "param"),)),
+        ),
+    ),
+    "pre_dnat.binding": TableSchema(
+        0x02140001,
+        1024,
+        (
+            Field("endpoint", 1, 32, "exact"),
+        ),
+        (
+            Action("bind", 0x01140001, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
+        ),
+    ),
+    "pre_dnat.self_class": TableSchema(
+        0x02140002,
+        65536,
+        (
+            Field("chain", 1, 32, "exact"),
+            Field("identity", 2, 32, "exact"),
+        ),
+        (
+            Action("set_variant", 0x01140002, (Field("variant", 1, 32, "param"), Field("list", 2, 32, "param"))),
+        ),
+    ),
+    "pre_dnat.peer_class": TableSchema(
+        0x02140003,
+        65536,
+        (
+            Field("variant", 1, 32, "exact"),
+            Field("identity", 2, 32, "exact"),
+        ),
+        (
+            Action("set_list", 0x01140003, (Field("list", 1, 32, "param"),)),
+        ),
+    ),
+    "pre_dnat.rules": TableSchema(
+        0x02140004,
+        65536,
+        (
+            Field("list", 1, 32, "ternary"),
+            Field("ip_version", 2, 8, "ternary"),
+            Field("protocol", 3, 8, "ternary"),
+            Field("l4_kind", 4, 8, "ternary"),
+            Field("src_port", 5, 16, "ternary"),
+            Field("dst_port", 6, 16, "ternary"),
+            Field("icmp_type", 7, 8, "ternary"),
+            Field("icmp_code", 8, 8, "ternary"),
+        ),
+        (
+            Action("allow", 0x01140004, (Field("slot", 1, 32, "param"),)),
+            Action("deny", 0x01140005, (Field("slot", 1, 32, "param"),)),
+            Action("pass_on", 0x01140009, (Field("slot", 1, 32, "param"),)),
+            Action("failsafe", 0x0114000A, (Field("slot", 1, 32, "param"),)),
+        ),
+    ),
+    "forward_ingress.binding": TableSchema(
+        0x02150001,
+        1024,
+        (
+            Field("endpoint", 1, 32, "exact"),
+        ),
+        (
+            Action("bind", 0x01150001, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
+        ),
+    ),
+    "forward_ingress.self_class": TableSchema(
+        0x02150002,
+        65536,
+        (
+            Field("chain", 1, 32, "exact"),
+            Field("identity", 2, 32, "exact"),
+        ),
+        (
+            Action("set_variant", 0x01150002, (Field("variant", 1, 32, "param"), Field("list", 2, 32, "param"))),
+        ),
+    ),
+    "forward_ingress.peer_class": TableSchema(
+        0x02150003,
+        65536,
+        (
+            Field("variant", 1, 32, "exact"),
+            Field("identity", 2, 32, "exact"),
+        ),
+        (
+            Action("set_list", 0x01150003, (Field("list", 1, 32, "param"),)),
+        ),
+    ),
+    "forward_ingress.rules": TableSchema(
+        0x02150004,
+        65536,
+        (
+            Field("list", 1, 32, "ternary"),
+            Field("ip_version", 2, 8, "ternary"),
+            Field("protocol", 3, 8, "ternary"),
+            Field("l4_kind", 4, 8, "ternary"),
+            Field("src_port", 5, 16, "ternary"),
+            Field("dst_port", 6, 16, "ternary"),
+            Field("icmp_type", 7, 8, "ternary"),
+            Field("icmp_code", 8, 8, "ternary"),
+        ),
+        (
+            Action("allow", 0x01150004, (Field("slot", 1, 32, "param"),)),
+            Action("deny", 0x01150005, (Field("slot", 1, 32, "param"),)),
+            Action("pass_on", 0x01150009, (Field("slot", 1, 32, "param"),)),
+            Action("failsafe", 0x0115000A, (Field("slot", 1, 32, "param"),)),
+        ),
+    ),
     "egress.binding": TableSchema(
         0x02100001,
         4096,
@@ -269,6 +527,8 @@ TABLES: dict[str, TableSchema] = {
         (
             Action("allow", 0x01100004, (Field("slot", 1, 32, "param"),)),
             Action("deny", 0x01100005, (Field("slot", 1, 32, "param"),)),
+            Action("pass_on", 0x01100009, (Field("slot", 1, 32, "param"),)),
+            Action("failsafe", 0x0110000A, (Field("slot", 1, 32, "param"),)),
         ),
     ),
     "ingress.binding": TableSchema(
@@ -319,23 +579,72 @@ TABLES: dict[str, TableSchema] = {
         (
             Action("allow", 0x01110004, (Field("slot", 1, 32, "param"),)),
             Action("deny", 0x01110005, (Field("slot", 1, 32, "param"),)),
+            Action("pass_on", 0x01110009, (Field("slot", 1, 32, "param"),)),
+            Action("failsafe", 0x0111000A, (Field("slot", 1, 32, "param"),)),
         ),
     ),
-    "next_hop": TableSchema(
-        0x02070001,
-        16384,
+    "forward_egress.binding": TableSchema(
+        0x02160001,
+        1024,
         (
-            Field("next_hop", 1, 32, "exact"),
+            Field("endpoint", 1, 32, "exact"),
         ),
         (
-            Action("send", 0x01070001, (Field("port", 1, 32, "param"), Field("src_mac", 2, 48, "param"), Field("dst_mac", 3, 48, "param"))),
+            Action("bind", 0x01160001, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
+        ),
+    ),
+    "forward_egress.self_class": TableSchema(
+        0x02160002,
+        65536,
+        (
+            Field("chain", 1, 32, "exact"),
+            Field("identity", 2, 32, "exact"),
+        ),
+        (
+            Action("set_variant", 0x01160002, (Field("variant", 1, 32, "param"), Field("list", 2, 32, "param"))),
+        ),
+    ),
+    "forward_egress.peer_class": TableSchema(
+        0x02160003,
+        65536,
+        (
+            Field("variant", 1, 32, "exact"),
+            Field("identity", 2, 32, "exact"),
+        ),
+        (
+            Action("set_list", 0x01160003, (Field("list", 1, 32, "param"),)),
+        ),
+    ),
+    "forward_egress.rules": TableSchema(
+        0x02160004,
+        65536,
+        (
+            Field("list", 1, 32, "ternary"),
+            Field("ip_version", 2, 8, "ternary"),
+            Field("protocol", 3, 8, "ternary"),
+            Field("l4_kind", 4, 8, "ternary"),
+            Field("src_port", 5, 16, "ternary"),
+            Field("dst_port", 6, 16, "ternary"),
+            Field("icmp_type", 7, 8, "ternary"),
+            Field("icmp_code", 8, 8, "ternary"),
+        ),
+        (
+            Action("allow", 0x01160004, (Field("slot", 1, 32, "param"),)),
+            Action("deny", 0x01160005, (Field("slot", 1, 32, "param"),)),
+            Action("pass_on", 0x01160009, (Field("slot", 1, 32, "param"),)),
+            Action("failsafe", 0x0116000A, (Field("slot", 1, 32, "param"),)),
         ),
     ),
 }
 
 COUNTERS: dict[str, tuple[int, int]] = {
+    "untracked_ingress.hits": (0x12120001, 65536),
+    "untracked_egress.hits": (0x12130001, 65536),
+    "pre_dnat.hits": (0x12140001, 65536),
+    "forward_ingress.hits": (0x12150001, 65536),
     "egress.hits": (0x12100001, 262144),
     "ingress.hits": (0x12110001, 262144),
+    "forward_egress.hits": (0x12160001, 65536),
     "drops": (0x12200001, 64),
 }
 """Alias to (id, size)."""

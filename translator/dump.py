@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-Resolver = Callable[[int], str]
+from .stages import SIDES, STAGES, StageSpec
 
-_POLICY_STAGES = ("untracked", "pre_dnat", "forward_ingress", "egress", "ingress", "forward_egress")
-_OWN = {"egress": "src", "ingress": "dst", "untracked": "src", "pre_dnat": "src"}
+Resolver = Callable[[int], str]
 
 Fields = tuple[tuple[str, str], ...]
 """(field name, kind of value), in the order of docs/design/house.md."""
@@ -37,10 +36,10 @@ _TABLES: dict[str, tuple[Fields, Mapping[str, Fields]]] = {
     "port": (
         (("ingress_port", "port"),),
         {
-            "workload": (("endpoint", "endpoint"), ("flags", "int")),
+            "workload": (("endpoint", "endpoint"), ("flags", "int"), ("host_endpoint", "endpoint")),
             "workload_closed": (("endpoint", "endpoint"), ("reason", "int")),
             "host": (),
-            "uplink": (),
+            "uplink": (("host_endpoint", "endpoint"),),
         },
     ),
     "arp_answer": ((("target", "v4"),), {"arp_reply": (("mac", "mac"),)}),
@@ -48,7 +47,7 @@ _TABLES: dict[str, tuple[Fields, Mapping[str, Fields]]] = {
     "answer_port": ((("ingress_port", "port"),), {"send_back": (("port", "port"),)}),
     "next_hop": (
         (("next_hop", "next_hop"),),
-        {"send": (("port", "port"), ("src_mac", "mac"), ("dst_mac", "mac"))},
+        {"send": (("port", "port"), ("src_mac", "mac"), ("dst_mac", "mac"), ("host_endpoint", "endpoint"))},
     ),
 }
 for _v in ("v4", "v6"):
@@ -56,15 +55,14 @@ for _v in ("v4", "v6"):
     _TABLES[f"source_net_{_v}"] = (("endpoint", "endpoint"), ("prefix", _v)), _SOURCE
     _TABLES[f"local_{_v}"] = (("address", _v),), _LOCAL
     _TABLES[f"route_{_v}"] = (("prefix", _v),), _ROUTE
-    for _side in ("src", "dst"):
+    for _side in SIDES:
         _identity: Mapping[str, Fields] = {"set_identity": (("identity", f"{_side}_identity"),)}
         _TABLES[f"{_side}_identity_host_{_v}"] = (("address", _v),), _identity
         _TABLES[f"{_side}_identity_net_{_v}"] = (("prefix", _v),), _identity
 
 
-def _stage_fields(stage: str, table: str) -> tuple[Fields, Mapping[str, Fields]]:
-    own = _OWN.get(stage, "src")
-    peer = "dst" if own == "src" else "src"
+def _stage_fields(spec: StageSpec, table: str) -> tuple[Fields, Mapping[str, Fields]]:
+    stage, own, peer = spec.name, spec.own, spec.peer
     chain, variant, listed = (("chain", f"{stage}.chain"), ("variant", f"{stage}.variant"), ("list", f"{stage}.list"))
     slot: Fields = (("slot", f"{stage}.slot"),)
     if table == "binding":
@@ -73,12 +71,12 @@ def _stage_fields(stage: str, table: str) -> tuple[Fields, Mapping[str, Fields]]
         return (chain, ("identity", f"{own}_identity")), {"set_variant": (variant, listed)}
     if table == "peer_class":
         return (variant, ("identity", f"{peer}_identity")), {"set_list": (listed,)}
-    return (("list", f"{stage}.list"), *_RULE_KEY[1:]), {"allow": slot, "deny": slot}
+    return (("list", f"{stage}.list"), *_RULE_KEY[1:]), {"allow": slot, "deny": slot, "pass_on": slot, "failsafe": slot}
 
 
-for _stage in _POLICY_STAGES:
+for _spec in STAGES:
     for _table in ("binding", "self_class", "peer_class", "rules"):
-        _TABLES[f"{_stage}.{_table}"] = _stage_fields(_stage, _table)
+        _TABLES[f"{_spec.name}.{_table}"] = _stage_fields(_spec, _table)
 
 
 def known_tables() -> frozenset[str]:
@@ -124,4 +122,4 @@ class Canonical:
             return str(IPv6Address(number))
         if kind == "mac":
             return number.to_bytes(6, "big").hex(":")
-        return self._resolvers[kind](number)
+        return self._resolvers[kind](number) if number or kind != "endpoint" else "none"

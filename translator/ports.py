@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from .claims import Change, Claims
 from .config import flag
 from .endpoint_state import OPEN, EndpointStates, EndpointView
-from .inventory import EndpointDirty, EndpointStore, Ports, PortsWatch
+from .inventory import EndpointDirty, EndpointStore, Port, Ports, PortsWatch
 
 VXLAN_ALLOWED, IPIP_ALLOWED = 1, 2
 
@@ -33,16 +33,23 @@ class PortPart:
             view = self._states.views.get(endpoint_id)
             self._claims.set((1, endpoint_id), {} if view is None else self._workload_rows(view))
         if self._watch.changed(ports):
-            others = {("port", (port.number,)): (port.kind,) for port in ports.all() if port.kind in ("host", "uplink")}
-            self._claims.set((0,), others)
+            self._claims.set((0,), {("port", (port.number,)): row for port in ports.all() if (row := _row(port)) is not None})
         return self._claims.changes()
 
-    def _workload_rows(self, view: EndpointView) -> dict[tuple[str, tuple[int]], tuple[str, int, int]]:
+    def _workload_rows(self, view: EndpointView) -> dict[tuple[str, tuple[int]], tuple[str | int, ...]]:
         if view.port is None:
             return {}
         opened = view.egress == OPEN
-        value = ("workload", view.number, self._flags) if opened else ("workload_closed", view.number, view.egress)
+        value: tuple[str | int, ...]
+        value = ("workload", view.number, self._flags, 0) if opened else ("workload_closed", view.number, view.egress)
         return {("port", (view.port.number,)): value}
+
+
+def _row(port: Port) -> tuple[str | int, ...] | None:
+    """The value for a port that is no workload's."""
+    if port.kind == "host":
+        return ("host",)
+    return ("uplink", 0) if port.kind == "uplink" else None
 
 
 def encapsulation_flags(store: EndpointStore) -> int:

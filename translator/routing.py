@@ -129,8 +129,8 @@ def _read(route: Any) -> StreamRoute | None:
         return None
 
 
-def _send(port: Port) -> tuple[str, int, int, int]:
-    return "send", port.number, CALICO_MAC, port.mac
+def _send(port: Port) -> tuple[str, int, int, int, int]:
+    return "send", port.number, CALICO_MAC, port.mac, 0
 
 
 def _hop(port: Port) -> str:

@@ -26,7 +26,9 @@ def shrink(monkeypatch: pytest.MonkeyPatch):
 
     def shrink(table: str, size: int) -> None:
         spec = artefacts.read(artefacts.SPEC).decode()
-        block = rf"(^table \w+_{table.replace('.', '_')} {{$.*?^\tsize )0x\w+$"
+        tables = json.loads(artefacts.read(artefacts.CONTEXT))["tables"]
+        (name,) = (entry["target_name"] for entry in tables if entry["name"].endswith(f".{table}"))
+        block = rf"(^table {re.escape(name)} {{$.*?^\tsize )0x\w+$"
         smaller, found = re.subn(block, rf"\g<1>{size:#x}", spec, count=1, flags=re.MULTILINE | re.DOTALL)
         assert found
         config = pack_device_config(smaller, artefacts.read(artefacts.CONTEXT))

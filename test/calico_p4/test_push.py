@@ -65,10 +65,10 @@ def test_what_is_referred_to_goes_first_and_deletes_go_the_other_way():
     tracker, switch, pusher = make()
     rows = [*endpoint(1, 10), ("port", (3,), ("workload", 1, 0)), ("local_v4", (9,), ("to_workload", 1, 1)), ("next_hop", (1,), ("send",))]
     pusher.push(tracker.desired.apply(rows))
-    assert [sorted({op.table for op in ops}) for ops in switch.writes] == [[RULES, "next_hop"], [PEER], [BINDING], ["local_v4"], ["port"]]
+    assert [sorted({op.table for op in ops}) for ops in switch.writes] == [[RULES], [PEER], [BINDING], ["next_hop"], ["local_v4"], ["port"]]
     switch.writes.clear()
     pusher.push(tracker.desired.apply([(table, key, None) for table, key, _ in rows]))
-    assert [sorted({op.table for op in ops}) for ops in switch.writes] == [["port"], ["local_v4"], [BINDING], [PEER], [RULES, "next_hop"]]
+    assert [sorted({op.table for op in ops}) for ops in switch.writes] == [["port"], ["local_v4"], ["next_hop"], [BINDING], [PEER], [RULES]]
     assert not switch.rows
 
 

@@ -11,7 +11,11 @@ from k8s_p4 import artefacts, compile, schema
 from k8s_p4.p4rt import p4i
 from k8s_p4.reasons import Reason
 
-TABLES_OF_THE_HOUSE = ["port", "arp_answer", "nd_answer", "answer_port", "source_host_v4", "source_host_v6", "source_net_v4", "source_net_v6", "local_v4", "local_v6", "route_v4", "route_v6", "next_hop", "src_identity_host_v4", "src_identity_host_v6", "dst_identity_host_v4", "dst_identity_host_v6", "src_identity_net_v4", "src_identity_net_v6", "dst_identity_net_v4", "dst_identity_net_v6", "egress.binding", "egress.self_class", "egress.peer_class", "egress.rules", "ingress.binding", "ingress.self_class", "ingress.peer_class", "ingress.rules"]
+TABLES_OF_THE_HOUSE = ["port", "arp_answer", "nd_answer", "answer_port", "source_host_v4", "source_host_v6", "source_net_v4", "source_net_v6", "local_v4", "local_v6", "route_v4", "route_v6", "next_hop", "src_identity_host_v4", "src_identity_host_v6", "dst_identity_host_v4", "dst_identity_host_v6", "src_identity_net_v4", "src_identity_net_v6", "dst_identity_net_v4", "dst_identity_net_v6", "pre_dst_identity_host_v4", "pre_dst_identity_host_v6", "pre_dst_identity_net_v4", "pre_dst_identity_net_v6"]
+ENDPOINT_STAGES = ("egress", "ingress")
+HOOKS = ("untracked_ingress", "untracked_egress", "pre_dnat", "forward_ingress", "forward_egress")
+"""Stages that only host endpoints have."""
+TABLES_OF_THE_HOUSE += [f"{stage}.{table}" for stage in (*ENDPOINT_STAGES, *HOOKS) for table in ("binding", "self_class", "peer_class", "rules")]
 
 
 def test_manifest_names_the_present_sources_and_artefacts() -> None:
@@ -53,7 +57,7 @@ def test_artefacts_name_no_machine() -> None:
 def test_p4info_has_the_tables_of_the_house() -> None:
     p4info = artefacts.p4info()
     assert sorted(table.preamble.alias for table in p4info.tables) == sorted([*TABLES_OF_THE_HOUSE, "init"])
-    assert set(schema.COUNTERS) == {"drops", "egress.hits", "ingress.hits"}
+    assert set(schema.COUNTERS) == {"drops", *(f"{stage}.hits" for stage in (*ENDPOINT_STAGES, *HOOKS))}
     assert all(table.preamble.name.endswith(f".{table.preamble.alias}") for table in p4info.tables)
 
 
@@ -82,12 +86,12 @@ def test_ids_are_given_by_the_program() -> None:
 
 def test_sizes_are_guarantees() -> None:
     for name, (_id, size) in schema.COUNTERS.items():
-        assert size == (64 if name == "drops" else 262144)
+        assert size == (64 if name == "drops" else 65536 if name.startswith(HOOKS) else 262144)
     for name, table in schema.TABLES.items():
         if "identity_host" in name:
-            assert table.size >= 300_000
+            assert table.size >= (65_536 if name.startswith("pre_dst") else 300_000)
         if name.endswith((".rules", ".peer_class")):
-            assert table.size >= 262_144
+            assert table.size >= (65_536 if name.startswith(HOOKS) else 262_144)
 
 
 def test_reasons_are_those_of_the_program() -> None:
@@ -99,7 +103,8 @@ def test_reasons_are_those_of_the_program() -> None:
 
 def test_metadata_of_interest_is_in_the_spec() -> None:
     names = artefacts.manifest()["metadata"]
-    assert set(names) == {"reason", "egress_slot", "ingress_slot"}
+    slots = {f"{stage}_slot" for stage in (*ENDPOINT_STAGES, *HOOKS)}
+    assert set(names) == {"reason", "in_endpoint", "out_endpoint", *slots}
     spec = artefacts.read(artefacts.SPEC).decode()
     assert all(f" {name}\n" in spec for name in names.values())
 

@@ -70,7 +70,7 @@ def test_ternary_entries_go_the_short_way() -> None:
     session = Session.__new__(Session)
     session.p4info = artefacts.p4info()
     key = ((5, 0xFFFFFFFF), (4, 0xFF), (6, 0xFF), None, None, (0x1F90, 0xFFF0), None, None, 77)
-    schema = next(s for s in ours.tables.values() if s.name.endswith("egress.rules"))
+    schema = next(s for s in ours.tables.values() if s.name.endswith(".egress.rules"))
     assert check(schema, session.entry("egress.rules", key, ("allow", 300))) == (True, True)
 
 

@@ -115,14 +115,14 @@ class _Run:
     def port(self, number: int) -> int:
         """Ports, source guard, routing, policy, next hop, hop limit; returns the port it leaves by."""
         match self._row("port", number):
-            case ("workload", endpoint, flags):
+            case ("workload", endpoint, flags, _):
                 self._guard(endpoint)
                 return self._route("workload", endpoint, flags)
             case ("workload_closed", _, reason):
                 raise self._drop(reason)
             case ("host",):
                 return self._route("host", 0, 0)
-            case ("uplink",):
+            case ("uplink", _):
                 return self._route("uplink", 0, 0)
         raise self._drop(Reason.UNKNOWN_PORT)
 

@@ -25,6 +25,8 @@ POD1, POD2, NODE, FAR = "10.0.0.1", "10.0.0.2", "192.0.2.11", "198.51.100.9"
 POD1_V6, POD2_V6, NODE_V6, FAR_V6 = "fd00::1", "fd00::2", "2001:db8::11", "2001:db8:9::9"
 MACS = {"cali1": "02:00:00:00:00:01", "cali2": "02:00:00:00:00:02", "host": "02:00:00:00:00:10", "eth0": "02:00:00:00:00:20"}
 EGRESS_SLOT, INGRESS_SLOT = 1, 2
+HOOKS = ("untracked_ingress", "untracked_egress", "pre_dnat", "forward_ingress", "forward_egress")
+"""Policy stages that only host endpoints have."""
 FREE = (0, 0)
 FULL = {8: 0xFF, 16: 0xFFFF, 32: 0xFFFFFFFF}
 
@@ -133,11 +135,11 @@ class Bench:
         yield from self._workload(1, "cali1", POD1, POD1_V6)
         yield from self._workload(2, "cali2", POD2, POD2_V6)
         yield "port", (self.ports["host"],), ("host",)
-        yield "port", (self.ports["eth0"],), ("uplink",)
+        yield "port", (self.ports["eth0"],), ("uplink", 0)
         yield "arp_answer", (number(GATEWAY_V4),), ("arp_reply", mac(MAC))
         yield "nd_answer", (number(GATEWAY_V6),), ("nd_reply", mac(MAC))
         for hop, port in ((10, "host"), (20, "eth0")):
-            yield "next_hop", (hop,), ("send", self.ports[port], mac(MAC), mac(MACS[port]))
+            yield "next_hop", (hop,), ("send", self.ports[port], mac(MAC), mac(MACS[port]), 0)
         for own in (NODE, NODE_V6):
             yield f"local_{family(own)}", (number(own),), ("to_host", 10, 1)
             yield f"route_{family(own)}", ((0, 0),), ("to_uplink", 20)
@@ -145,9 +147,9 @@ class Bench:
             yield f"{stage}.rules", rule(1), ("allow", slot)
 
     def _workload(self, endpoint: int, port: str, *addresses: str) -> Iterable[tuple[str, tuple[Any, ...], tuple[Any, ...]]]:
-        yield "port", (self.ports[port],), ("workload", endpoint, 0)
+        yield "port", (self.ports[port],), ("workload", endpoint, 0, 0)
         yield "answer_port", (self.ports[port],), ("send_back", self.ports[port])
-        yield "next_hop", (endpoint,), ("send", self.ports[port], mac(MAC), mac(MACS[port]))
+        yield "next_hop", (endpoint,), ("send", self.ports[port], mac(MAC), mac(MACS[port]), 0)
         for address in addresses:
             yield f"source_host_{family(address)}", (endpoint, number(address)), ("source_ok",)
             yield f"local_{family(address)}", (number(address),), ("to_workload", endpoint, endpoint)

@@ -39,20 +39,20 @@ def port_mac(node: Node, name: str) -> int:
 
 def test_active_endpoint() -> None:
     node = Node(endpoint("shop/web", nets=["10.0.0.5/32", "fd00::5/128"]))
-    assert node.table("port") == {"caliweb": ("workload", WEB, 0), "host": ("host",), "eth0": ("uplink",)}
+    assert node.table("port") == {"caliweb": ("workload", WEB, 0, 0), "host": ("host",), "eth0": ("uplink", 0)}
     assert node.table("answer_port") == {"caliweb": ("send_back", "caliweb")}
     assert node.table("source_host_v4") == {(WEB, "10.0.0.5"): ("source_ok",)}
     assert node.table("source_host_v6") == {(WEB, "fd00::5"): ("source_ok",)}
     hop = f"workload:{WEB}"
     assert node.table("local_v4") == {"10.0.0.5": ("to_workload", WEB, hop)}
     assert node.table("local_v6") == {"fd00::5": ("to_workload", WEB, hop)}
-    assert node.table("next_hop")[hop] == ("send", "caliweb", CALICO_MAC, port_mac(node, "caliweb"))
+    assert node.table("next_hop")[hop] == ("send", "caliweb", CALICO_MAC, port_mac(node, "caliweb"), 0)
     assert node.degraded() == set()
 
 
 def test_mac_of_etcd_endpoint_is_used() -> None:
     node = Node(endpoint("shop/web", nets=["10.0.0.5/32"], mac="02:11:22:33:44:55"))
-    assert node.table("next_hop")[f"workload:{WEB}"] == ("send", "caliweb", CALICO_MAC, 0x021122334455)
+    assert node.table("next_hop")[f"workload:{WEB}"] == ("send", "caliweb", CALICO_MAC, 0x021122334455, 0)
 
 
 def test_gateways_are_answered_for() -> None:
@@ -104,7 +104,7 @@ def test_inactive_endpoint_is_down_both_ways() -> None:
     assert f"workload:{WEB}" not in node.table("next_hop")
     assert node.degraded() == set()
     node.apply(endpoint("shop/web", nets=["10.0.0.5/32"]))
-    assert node.table("port")["caliweb"] == ("workload", WEB, 0)
+    assert node.table("port")["caliweb"] == ("workload", WEB, 0, 0)
     assert node.table("local_v4")["10.0.0.5"][0] == "to_workload"
 
 
@@ -125,7 +125,7 @@ def test_policy_closes_one_direction(direction: str) -> None:
     assert node.degraded() == {Degraded(NAME, "policy x: unknown action 'permit'", "closed", direction)}  # type: ignore[arg-type]
     why.clear()
     node.apply()
-    assert node.table("port")["caliweb"] == ("workload", WEB, 0)
+    assert node.table("port")["caliweb"] == ("workload", WEB, 0, 0)
     assert node.table("local_v4")["10.0.0.5"][0] == "to_workload"
     assert node.degraded() == set()
 
@@ -160,7 +160,7 @@ def test_no_port_is_pending() -> None:
 
 def test_port_of_another_kind_is_no_workload_port() -> None:
     node = Node(endpoint("shop/web", interface="eth9", nets=["10.0.0.5/32"]), ports=[{"name": "eth9", "kind": "uplink", "addresses": []}])
-    assert node.table("port")["eth9"] == ("uplink",)
+    assert node.table("port")["eth9"] == ("uplink", 0)
     assert node.table("local_v4")["10.0.0.5"] == ("to_workload_closed", WEB, DEGRADED)
     assert {entry.effect for entry in node.degraded()} == {"pending"}
 
@@ -170,12 +170,12 @@ def test_port_of_another_kind_is_no_workload_port() -> None:
 
 def test_shared_interface_belongs_to_the_lowest_id() -> None:
     node = Node(endpoint("shop/web", "cali1", ["10.0.0.5/32"]), endpoint("shop/db", "cali1", ["10.0.0.6/32"]))
-    assert node.table("port")["cali1"] == ("workload", DB, 0)
+    assert node.table("port")["cali1"] == ("workload", DB, 0, 0)
     assert node.table("local_v4") == {"10.0.0.6": ("to_workload", DB, f"workload:{DB}"), "10.0.0.5": ("to_workload_closed", WEB, DEGRADED)}
     assert node.table("source_host_v4") == {(DB, "10.0.0.6"): ("source_ok",)}
     assert node.degraded() == {Degraded(NAME, f"interface cali1 belongs to WorkloadEndpoint {DB}", "closed")}
     node.apply(gone("shop/db"))
-    assert node.table("port")["cali1"] == ("workload", WEB, 0)
+    assert node.table("port")["cali1"] == ("workload", WEB, 0, 0)
     assert node.table("local_v4") == {"10.0.0.5": ("to_workload", WEB, f"workload:{WEB}")}
     assert node.degraded() == set()
 
@@ -191,7 +191,7 @@ def test_shared_address_belongs_to_the_lowest_id_and_both_may_send() -> None:
     node = Node(endpoint("shop/web", nets=["10.0.0.5/32"]), endpoint("shop/db", nets=["10.0.0.5/32"]))
     assert node.table("local_v4") == {"10.0.0.5": ("to_workload", DB, f"workload:{DB}")}
     assert node.table("source_host_v4") == {(DB, "10.0.0.5"): ("source_ok",), (WEB, "10.0.0.5"): ("source_ok",)}
-    assert node.table("port")["caliweb"] == ("workload", WEB, 0)
+    assert node.table("port")["caliweb"] == ("workload", WEB, 0, 0)
     node.apply(gone("shop/db"))
     assert node.table("local_v4") == {"10.0.0.5": ("to_workload", WEB, f"workload:{WEB}")}
 
@@ -241,7 +241,7 @@ def test_one_entry_for_an_object_and_direction_with_the_gravest_effect() -> None
 def test_encapsulation_allowed_from_workloads(vxlan: str, ipip: str, flags: int) -> None:
     node = Node(endpoint("shop/web"))
     node.apply(config(AllowVXLANPacketsFromWorkloads=vxlan, AllowIPIPPacketsFromWorkloads=ipip))
-    assert node.table("port")["caliweb"] == ("workload", WEB, flags)
+    assert node.table("port")["caliweb"] == ("workload", WEB, flags, 0)
 
 
 @pytest.mark.parametrize(("action", "accepted"), [("Accept", 1), ("RETURN", 1), ("Drop", 0), ("DROP", 0), ("Reject", 0), ("", 0)])
@@ -262,8 +262,8 @@ def test_own_addresses_and_connected_subnets() -> None:
     uplink = ("to_uplink", "uplink:eth0")
     assert node.table("route_v4") == {"0.0.0.0/0": uplink, "192.0.2.0/24": uplink}
     assert node.table("route_v6") == {"::/0": uplink, "2001:db8:1::/64": uplink}
-    assert node.table("next_hop")["uplink:eth0"] == ("send", "eth0", CALICO_MAC, port_mac(node, "eth0"))
-    assert node.table("next_hop")["host"] == ("send", "host", CALICO_MAC, port_mac(node, "host"))
+    assert node.table("next_hop")["uplink:eth0"] == ("send", "eth0", CALICO_MAC, port_mac(node, "eth0"), 0)
+    assert node.table("next_hop")["host"] == ("send", "host", CALICO_MAC, port_mac(node, "host"), 0)
 
 
 def test_bare_host_metadata_and_other_nodes() -> None:

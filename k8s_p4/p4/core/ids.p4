@@ -5,12 +5,14 @@
 // stage  file                stage  file
 // 01     ports.p4            10     policy.p4 as egress
 // 02     neighbour.p4        11     policy.p4 as ingress
-// 03     source_guard.p4     12-15  reserved: untracked, pre_dnat,
-// 04     routing.p4                 forward_egress, forward_ingress
-// 05     identity.p4 (src)   20     pipeline.p4
-// 06     identity.p4 (dst)   21-2f  reserved: flow, nat, tunnel
-// 07     forward.p4
-// Next free stage: 08. Hidden tables (no row, no P4Info entry) have no id.
+// 03     source_guard.p4     12     policy.p4 as untracked_ingress
+// 04     routing.p4          13     policy.p4 as untracked_egress
+// 05     identity.p4 (src)   14     policy.p4 as pre_dnat
+// 06     identity.p4 (dst)   15     policy.p4 as forward_ingress
+// 07     next_hop.p4         16     policy.p4 as forward_egress
+// 08     identity.p4         20     pipeline.p4
+//        (pre_dst)           21-2f  reserved: flow, nat, tunnel
+// Next free stage: 09. Hidden tables (no row, no P4Info entry) have no id.
 
 #ifndef CORE_IDS_P4
 #define CORE_IDS_P4
@@ -28,9 +30,15 @@
 #define STAGE_ROUTING 04
 #define STAGE_SRC_IDENTITY 05
 #define STAGE_DST_IDENTITY 06
-#define STAGE_FORWARD 07
+#define STAGE_NEXT_HOP 07
+#define STAGE_PRE_DST_IDENTITY 08
 #define STAGE_EGRESS 10
 #define STAGE_INGRESS 11
+#define STAGE_UNTRACKED_INGRESS 12
+#define STAGE_UNTRACKED_EGRESS 13
+#define STAGE_PRE_DNAT 14
+#define STAGE_FORWARD_INGRESS 15
+#define STAGE_FORWARD_EGRESS 16
 #define STAGE_PIPELINE 20
 
 #endif

@@ -25,6 +25,11 @@ const bit<8> L4_PORTS = 1;
 const bit<8> L4_ICMP = 2;     // ICMP over IPv4, ICMPv6 over IPv6
 const bit<8> L4_FRAGMENT = 3; // a fragment after the first: the L4 header is not here
 
+// metadata.excused: what already let the packet past the policy of the host endpoint it came in by
+const bit<8> EXCUSED_NOT = 0;
+const bit<8> EXCUSED_PRE_DNAT = 1;
+const bit<8> EXCUSED_UNTRACKED = 2; // and no flow state is kept
+
 // port.workload flags
 const bit<8> FLAG_VXLAN_ALLOWED = 1;
 const bit<8> FLAG_IPIP_ALLOWED = 2;
@@ -32,8 +37,15 @@ const bit<8> FLAG_IPIP_ALLOWED = 2;
 struct metadata_t {
     // Read by whoever injects a packet.
     bit<8>  reason;
+    bit<32> untracked_ingress_slot;
+    bit<32> untracked_egress_slot;
+    bit<32> pre_dnat_slot;
+    bit<32> forward_ingress_slot;
     bit<32> egress_slot;
     bit<32> ingress_slot;
+    bit<32> forward_egress_slot;
+    bit<32> in_endpoint;        // host endpoint of the interface it came by (ports), 0 for none
+    bit<32> out_endpoint;       // and of the one it leaves by (next_hop)
 
     bit<8>  state;
     bit<32> ingress_port;
@@ -60,6 +72,9 @@ struct metadata_t {
     // identity
     bit<32> src_identity;
     bit<32> dst_identity;
+    bit<32> pre_dst_identity;
+    // untracked, pre_dnat
+    bit<8>  excused;
     // policy: of the stage that runs
     bit<32> chain;
     bit<32> variant;

@@ -1,9 +1,16 @@
 // The pipeline: a table of contents. Each stage is a file; the order is that of
 // docs/design/house.md. A stage that drops sets state and reason, and no later stage runs.
 //
-//   parse -> ports -> neighbour -> source guard -> routing -> policy -> forward -> send
-//                        |                            egress: from a workload, to anything
-//                        +-> answer                   ingress: to a workload, but from the host
+//   parse -> ports -> neighbour -> source guard -> untracked -> pre-DNAT -> routing -> next hop ->
+//                        +-> answer
+//   policy: forward ingress -> egress -> ingress -> forward egress   -> forward -> send
+//
+//   egress    of the workload it comes from, or of the host endpoint where the node sends
+//   ingress   of the workload it goes to, or of the host endpoint where the node receives
+//   forward   of the host endpoints where it comes in and goes out, if neither end is the node
+//
+// What the node itself sends is routed before untracked policy, which asks for the interface it
+// leaves by.
 
 #ifndef CORE_PIPELINE_P4
 #define CORE_PIPELINE_P4
@@ -17,29 +24,91 @@
 #include "neighbour.p4"
 #include "source_guard.p4"
 #include "routing.p4"
+#include "next_hop.p4"
 #include "forward.p4"
 
 #define IDENTITY_CONTROL SrcIdentity
 #define IDENTITY_SIDE src
 #define IDENTITY_STAGE STAGE_SRC_IDENTITY
 #define IDENTITY_FIELD src_identity
+#define IDENTITY_ADDRESS src
+#define IDENTITY_HOSTS SIZE_IDENTITY_HOST
 #include "identity.p4"
 
 #define IDENTITY_CONTROL DstIdentity
 #define IDENTITY_SIDE dst
 #define IDENTITY_STAGE STAGE_DST_IDENTITY
 #define IDENTITY_FIELD dst_identity
+#define IDENTITY_ADDRESS dst
+#define IDENTITY_HOSTS SIZE_IDENTITY_HOST
 #include "identity.p4"
+
+#define IDENTITY_CONTROL PreDstIdentity
+#define IDENTITY_SIDE pre_dst
+#define IDENTITY_STAGE STAGE_PRE_DST_IDENTITY
+#define IDENTITY_FIELD pre_dst_identity
+#define IDENTITY_ADDRESS dst
+#define IDENTITY_HOSTS SIZE_PRE_DST_HOST
+#include "identity.p4"
+
+#define POLICY_CONTROL UntrackedIngressPolicy
+#define POLICY_STAGE STAGE_UNTRACKED_INGRESS
+#define POLICY_SLOT untracked_ingress_slot
+#define POLICY_REASON REASON_UNTRACKED
+#define POLICY_EXCUSED 2
+#define POLICY_SIZE SIZE_OF_HOOKS
+#include "policy.p4"
+
+#define POLICY_CONTROL UntrackedEgressPolicy
+#define POLICY_STAGE STAGE_UNTRACKED_EGRESS
+#define POLICY_SLOT untracked_egress_slot
+#define POLICY_REASON REASON_UNTRACKED
+#define POLICY_EXCUSED 2
+#define POLICY_SIZE SIZE_OF_HOOKS
+#include "policy.p4"
+
+#define POLICY_CONTROL PreDnatPolicy
+#define POLICY_STAGE STAGE_PRE_DNAT
+#define POLICY_SLOT pre_dnat_slot
+#define POLICY_REASON REASON_POLICY_ALLOW
+#define POLICY_EXCUSED 1
+#define POLICY_SIZE SIZE_OF_HOOKS
+#include "policy.p4"
+
+#define POLICY_CONTROL ForwardIngressPolicy
+#define POLICY_STAGE STAGE_FORWARD_INGRESS
+#define POLICY_SLOT forward_ingress_slot
+#define POLICY_REASON REASON_POLICY_ALLOW
+#define POLICY_EXCUSED 0
+#define POLICY_SIZE SIZE_OF_HOOKS
+#include "policy.p4"
 
 #define POLICY_CONTROL EgressPolicy
 #define POLICY_STAGE STAGE_EGRESS
 #define POLICY_SLOT egress_slot
+#define POLICY_REASON REASON_POLICY_ALLOW
+#define POLICY_EXCUSED 0
+#define POLICY_SIZE SIZE_OF_ENDPOINTS
 #include "policy.p4"
 
 #define POLICY_CONTROL IngressPolicy
 #define POLICY_STAGE STAGE_INGRESS
 #define POLICY_SLOT ingress_slot
+#define POLICY_REASON REASON_POLICY_ALLOW
+#define POLICY_EXCUSED 0
+#define POLICY_SIZE SIZE_OF_ENDPOINTS
 #include "policy.p4"
+
+#define POLICY_CONTROL ForwardEgressPolicy
+#define POLICY_STAGE STAGE_FORWARD_EGRESS
+#define POLICY_SLOT forward_egress_slot
+#define POLICY_REASON REASON_POLICY_ALLOW
+#define POLICY_EXCUSED 0
+#define POLICY_SIZE SIZE_OF_HOOKS
+#include "policy.p4"
+
+#include "untracked.p4"
+#include "pre_dnat.p4"
 
 // What a workload may not do whatever its policy says, and what it may: no tunnels of its own
 // unless allowed; ICMPv6 neighbour and multicast listener messages to the node are always let in.
@@ -74,10 +143,15 @@ control WorkloadExceptions(in headers_t hdr, inout metadata_t meta, out bit<8> e
 }
 
 control Policy(in headers_t hdr, inout metadata_t meta) {
+    ForwardIngressPolicy() forward_ingress;
     EgressPolicy() egress;
     IngressPolicy() ingress;
+    ForwardEgressPolicy() forward_egress;
     WorkloadExceptions() exceptions;
     bit<8> exempt;
+    bit<8> forwarded;
+    bit<8> asked;
+    bit<32> endpoint;
 
     // What a workload sends to the node is subject to DefaultEndpointToHostAction at the end.
     @hidden
@@ -96,26 +170,65 @@ control Policy(in headers_t hdr, inout metadata_t meta) {
         meta.reason = REASON_HOST_TO_WORKLOAD;
     }
 
+    // Each policy stage is applied in one place, with the endpoint it is asked for in a variable.
     apply {
-        if (meta.from == KIND_WORKLOAD) {
-            exceptions.apply(hdr, meta, exempt);
-            if (meta.state == STATE_ON && exempt == 0) {
-                egress.apply(meta, meta.src_endpoint, meta.src_identity, meta.dst_identity);
-                if (meta.state == STATE_ON && meta.to == KIND_HOST) {
-                    if (meta.from_workload == 1) {
-                        host_accepts();
-                    } else {
-                        host_refuses();
-                    }
+        forwarded = 0;
+        if (meta.from != KIND_HOST && meta.to != KIND_HOST) {
+            forwarded = 1;
+        }
+        if (forwarded == 1 && meta.in_endpoint != 0 && meta.excused == EXCUSED_NOT) {
+            forward_ingress.apply(meta, meta.in_endpoint, meta.dst_identity, meta.src_identity);
+        }
+
+        asked = 0;
+        endpoint = 0;
+        if (meta.state == STATE_ON) {
+            if (meta.from == KIND_WORKLOAD) {
+                exceptions.apply(hdr, meta, exempt);
+                if (meta.state == STATE_ON && exempt == 0) {
+                    asked = 1;
+                    endpoint = meta.src_endpoint;
+                }
+            } else if (meta.from == KIND_HOST && meta.to == KIND_UPLINK && meta.excused == EXCUSED_NOT) {
+                if (meta.out_endpoint != 0) {
+                    asked = 1;
+                    endpoint = meta.out_endpoint;
                 }
             }
         }
-        if (meta.state == STATE_ON && meta.to == KIND_WORKLOAD) {
-            if (meta.from == KIND_HOST) {
-                from_host();
-            } else {
-                ingress.apply(meta, meta.dst_endpoint, meta.dst_identity, meta.src_identity);
+        if (asked == 1) {
+            egress.apply(meta, endpoint, meta.src_identity, meta.dst_identity);
+            if (meta.state == STATE_ON && meta.to == KIND_HOST) {
+                if (meta.from_workload == 1) {
+                    host_accepts();
+                } else {
+                    host_refuses();
+                }
             }
+        }
+
+        asked = 0;
+        if (meta.state == STATE_ON) {
+            if (meta.to == KIND_WORKLOAD) {
+                if (meta.from == KIND_HOST) {
+                    from_host();
+                } else {
+                    asked = 1;
+                    endpoint = meta.dst_endpoint;
+                }
+            } else if (meta.to == KIND_HOST && meta.from == KIND_UPLINK && meta.excused == EXCUSED_NOT) {
+                if (meta.in_endpoint != 0) {
+                    asked = 1;
+                    endpoint = meta.in_endpoint;
+                }
+            }
+        }
+        if (asked == 1) {
+            ingress.apply(meta, endpoint, meta.dst_identity, meta.src_identity);
+        }
+
+        if (meta.state == STATE_ON && forwarded == 1 && meta.out_endpoint != 0) {
+            forward_egress.apply(meta, meta.out_endpoint, meta.src_identity, meta.dst_identity);
         }
     }
 }
@@ -126,10 +239,15 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     ParseCheck() parse_check;
     SourceGuard() source_guard;
     Routing() routing;
+    NextHop() hop;
     SrcIdentity() src;
     DstIdentity() dst;
+    PreDstIdentity() pre_dst;
+    Untracked() untracked;
+    PreDnat() pre_dnat;
     Policy() policy;
     Forward() forward;
+    bit<8> hooked;
 
     @id(COUNTER_ID(STAGE_PIPELINE, 01))
     COUNTER(drops, SIZE_REASONS);
@@ -139,8 +257,15 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     @id(ACTION_ID(STAGE_PIPELINE, 01))
     action clear() {
         meta.reason = REASON_NONE;
+        meta.untracked_ingress_slot = 0;
+        meta.untracked_egress_slot = 0;
+        meta.pre_dnat_slot = 0;
+        meta.forward_ingress_slot = 0;
         meta.egress_slot = 0;
         meta.ingress_slot = 0;
+        meta.forward_egress_slot = 0;
+        meta.in_endpoint = 0;
+        meta.out_endpoint = 0;
         meta.state = STATE_ON;
         meta.from = KIND_NONE;
         meta.src_endpoint = 0;
@@ -151,6 +276,8 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         meta.from_workload = 0;
         meta.src_identity = 0;
         meta.dst_identity = 0;
+        meta.pre_dst_identity = 0;
+        meta.excused = EXCUSED_NOT;
         meta.chain = 0;
         meta.variant = 0;
         meta.rule_list = 0;
@@ -187,11 +314,38 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         if (meta.state == STATE_ON && meta.from == KIND_WORKLOAD) {
             source_guard.apply(meta);
         }
-        if (meta.state == STATE_ON) {
+        if (meta.state == STATE_ON && meta.from == KIND_HOST) {
             routing.apply(hdr, meta);
+            if (meta.state == STATE_ON) {
+                hop.apply(hdr, meta);
+            }
         }
         if (meta.state == STATE_ON) {
             src.apply(hdr, meta);
+            // Whether a host endpoint has something to say before the destination is translated.
+            hooked = 0;
+            if (meta.from == KIND_HOST) {
+                if (meta.to == KIND_UPLINK && meta.out_endpoint != 0) {
+                    hooked = 1;
+                }
+            } else if (meta.in_endpoint != 0) {
+                hooked = 1;
+            }
+            if (hooked == 1) {
+                pre_dst.apply(hdr, meta);
+                untracked.apply(meta);
+            }
+        }
+        if (meta.state == STATE_ON && meta.from != KIND_HOST) {
+            pre_dnat.apply(meta);
+        }
+        if (meta.state == STATE_ON && meta.from != KIND_HOST) {
+            routing.apply(hdr, meta);
+            if (meta.state == STATE_ON) {
+                hop.apply(hdr, meta);
+            }
+        }
+        if (meta.state == STATE_ON) {
             dst.apply(hdr, meta);
             policy.apply(hdr, meta);
             if (meta.state == STATE_ON && meta.reason == REASON_NONE) {

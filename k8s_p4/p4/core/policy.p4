@@ -2,13 +2,19 @@
 // for each policy stage, with
 //   POLICY_CONTROL   name of the control        POLICY_STAGE   stage number (ids.p4)
 //   POLICY_SLOT      metadata field that takes the slot that decided
+//   POLICY_REASON    reason of an allow
+//   POLICY_EXCUSED   what an allow excuses from (metadata.excused); EXCUSED_NOT: a stage that stands
+//                    behind those that excuse, and leaves the field alone
+//   POLICY_SIZE      SIZE_OF_ENDPOINTS or SIZE_OF_HOOKS: how large its tables are
 // because a control instantiated twice would give the ids of its tables twice.
 //
 //   binding    (exact endpoint)                  the chain that governs it, with the default
 //                                                variant and the default rule list
 //   self_class (exact chain, own identity)       another variant; a miss keeps the default
 //   peer_class (exact variant, peer identity)    another list; a miss keeps the default
-//   rules      (ternary list and L4 fields)      allow or deny, with the slot that names the rule
+//   rules      (ternary list and L4 fields)      allow or deny, with the slot that names the rule;
+//                                                pass_on: the chain ends without a verdict;
+//                                                failsafe: a failsafe port, let through here
 //
 // Everything about addresses, tiers and order of policies was resolved when the rows were made.
 // No binding: drop, reason unbound. No rule: drop, reason policy with slot 0.
@@ -16,7 +22,7 @@
 control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
                        in bit<32> self_identity, in bit<32> peer_identity) {
     @id(COUNTER_ID(POLICY_STAGE, 01))
-    COUNTER(hits, SIZE_SLOTS);
+    COUNTER(hits, POLICY_SIZE(SLOTS));
 
     @id(ACTION_ID(POLICY_STAGE, 01))
     action bind(bit<32> chain, bit<32> variant, @name("list") bit<32> rule_list) {
@@ -39,7 +45,10 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
     @id(ACTION_ID(POLICY_STAGE, 04))
     action allow(bit<32> slot) {
         meta.POLICY_SLOT = slot;
-        meta.reason = REASON_POLICY_ALLOW;
+        meta.reason = POLICY_REASON;
+#if POLICY_EXCUSED
+        meta.excused = POLICY_EXCUSED;
+#endif
         COUNT(hits, slot)
     }
 
@@ -67,12 +76,27 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
         meta.reason = REASON_POLICY;
     }
 
+    @id(ACTION_ID(POLICY_STAGE, 09))
+    action pass_on(bit<32> slot) {
+        meta.POLICY_SLOT = slot;
+        COUNT(hits, slot)
+    }
+
+    // Before the flow and before translation it only keeps those stages' hands off the packet; the
+    // host's own policy, where it is a failsafe port again, lets it in.
+    @id(ACTION_ID(POLICY_STAGE, 0a))
+    action failsafe(bit<32> slot) {
+        meta.POLICY_SLOT = slot;
+        meta.reason = REASON_FAILSAFE;
+        COUNT(hits, slot)
+    }
+
     @id(TABLE_ID(POLICY_STAGE, 01))
     table binding {
         key = { endpoint: exact @name("endpoint"); }
         actions = { bind; @defaultonly unbound; }
         const default_action = unbound();
-        size = SIZE_BINDING;
+        size = POLICY_SIZE(BINDING);
     }
 
     @id(TABLE_ID(POLICY_STAGE, 02))
@@ -94,7 +118,7 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
         }
         actions = { set_list; @defaultonly keep; }
         const default_action = keep();
-        size = SIZE_PEER_CLASS;
+        size = POLICY_SIZE(PEER_CLASS);
     }
 
     @id(TABLE_ID(POLICY_STAGE, 04))
@@ -109,9 +133,9 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
             meta.icmp_type: ternary @name("icmp_type");
             meta.icmp_code: ternary @name("icmp_code");
         }
-        actions = { allow; deny; @defaultonly no_rule; }
+        actions = { allow; deny; pass_on; failsafe; @defaultonly no_rule; }
         const default_action = no_rule();
-        size = SIZE_RULES;
+        size = POLICY_SIZE(RULES);
     }
 
     apply {
@@ -126,3 +150,6 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
 #undef POLICY_CONTROL
 #undef POLICY_STAGE
 #undef POLICY_SLOT
+#undef POLICY_REASON
+#undef POLICY_EXCUSED
+#undef POLICY_SIZE

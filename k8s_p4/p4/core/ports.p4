@@ -3,7 +3,10 @@
 //   port (exact ingress port)   one row per workload endpoint interface, host port and uplink
 //       workload          an active endpoint; flags: what it may encapsulate
 //       workload_closed   an endpoint that is down or Degraded: nothing comes out of it
-//       host, uplink      the node itself, the network
+//       host              the node itself
+//       uplink            the network, by an interface of the node or out of a tunnel
+//   host_endpoint is the host endpoint of the interface, 0 for none; a workload interface has that
+//   of all interfaces ("*").
 //   A miss is a port nobody told us about: drop, reason unknown_port.
 
 #ifndef CORE_PORTS_P4
@@ -16,10 +19,11 @@
 control Ports(inout metadata_t meta) {
     // Filled from WorkloadEndpoint (interface name, state) and the port inventory.
     @id(ACTION_ID(STAGE_PORTS, 01))
-    action workload(bit<32> endpoint, bit<8> flags) {
+    action workload(bit<32> endpoint, bit<8> flags, bit<32> host_endpoint) {
         meta.from = KIND_WORKLOAD;
         meta.src_endpoint = endpoint;
         meta.flags = flags;
+        meta.in_endpoint = host_endpoint;
     }
 
     @id(ACTION_ID(STAGE_PORTS, 02))
@@ -36,8 +40,9 @@ control Ports(inout metadata_t meta) {
     }
 
     @id(ACTION_ID(STAGE_PORTS, 04))
-    action uplink() {
+    action uplink(bit<32> host_endpoint) {
         meta.from = KIND_UPLINK;
+        meta.in_endpoint = host_endpoint;
     }
 
     @id(ACTION_ID(STAGE_PORTS, 05))

@@ -35,7 +35,19 @@
 #define SIZE_RULES 262144
 // One counter per slot. Slots are numbered densely from 1 and given back.
 #define SIZE_SLOTS 262144
+// The same for the stages that only host endpoints have: one for each interface of the node at most,
+// and whatever an address set holds, its members are mostly of one identity.
+#define SIZE_HOOK_BINDING 1024
+#define SIZE_HOOK_PEER_CLASS 65536
+#define SIZE_HOOK_RULES 65536
+#define SIZE_HOOK_SLOTS 65536
+// Destinations in untracked and pre-DNAT policy: services and the node's own addresses.
+#define SIZE_PRE_DST_HOST 65536
 // One counter per reason.
 #define SIZE_REASONS 64
+
+// The sizes of a policy stage's tables, for POLICY_SIZE.
+#define SIZE_OF_ENDPOINTS(table) SIZE_##table
+#define SIZE_OF_HOOKS(table) SIZE_HOOK_##table
 
 #endif
