@@ -107,7 +107,7 @@ class ChainTables:
 
     def probe(self, chain: Chain, meet: Meet) -> None:
         """Let ``meet`` see every pair of own and peer groups that the chain has rows for."""
-        own_groups = {self.own.content(number) & meet.self_mask for number in {0, *chain.self_rows}} | chain.variants.keys()
+        own_groups = {self.own.content(number) & meet.self_mask for number in self._own_identities(chain)}
         peers = {self.peer.content(number) & meet.peer_mask for number in self.peer.identities_in(meet.peer_mask)}
         for own in own_groups:
             for peer in {0, *peers}:
@@ -180,9 +180,11 @@ class ChainTables:
         mask = chain.head.self_mask
         if not mask:
             return {0: 0}
+        return {identity: self.own.content(identity) & mask for identity in self._own_identities(chain)} or {0: 0}
+
+    def _own_identities(self, chain: Chain) -> set[int]:
         places = {where for places in chain.bound.values() for where in places}
-        identities = {identity for where in places for identity in self.own.identities_inside(where)}
-        return {identity: self.own.content(identity) & mask for identity in identities} or {0: 0}
+        return {identity for where in places for identity in self.own.identities_inside(where)}
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
