@@ -4,19 +4,23 @@ A case without a direction is run twice: as ingress policy of the endpoint that 
 that owns the source.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from k8s_p4.reasons import Reason
 from test.support import cases, scenario
 from test.support.cases import Case
-from test.support.census import CENSUS
+from test.support.census import Census
+from test.support.counters import hits_by_path, packets, path_of
 from test.support.gen_packets import Sent
-from test.support.product import Product, on_embedded
+from test.support.product import Product, on_embedded, on_model
 from test.support.scenario import Direction
 from test.support.shared import have_shared, needs_shared
+from test.support.trial import Make
 
 pytestmark = needs_shared
 FILES = ("workload_policy", "tier_evaluation", "rule_hits")
@@ -37,8 +41,8 @@ REALISABLE = {"workload_policy": 523, "tier_evaluation": 17, "rule_hits": 13}
 
 
 @contextmanager
-def product_for(case: Case, direction: Direction) -> Iterator[Product]:
-    product = on_embedded()
+def product_for(case: Case, direction: Direction, make: Make = on_embedded) -> Iterator[Product]:
+    product = make()
     try:
         product.flush(scenario.messages(case, direction), rest=True)
         assert product.driver.degraded() == []
@@ -47,15 +51,25 @@ def product_for(case: Case, direction: Direction) -> Iterator[Product]:
         product.close()
 
 
-def check(name: str, case: Case, direction: Direction) -> None:
+def check(name: str, case: Case, direction: Direction, census: Census) -> None:
+    answers: list[dict[str, Any]] = []
     with product_for(case, direction) as product:
         for place, data in enumerate(case["packets"]):
             if "unrealisable" in data:
-                CENSUS.unrealisable[name, case["name"], place] = data["unrealisable"]
+                census.unrealisable[name, case["name"], place] = data["unrealisable"]
             if cases.expected(data) is not None:
                 answer = product.send(Sent(cases.packet(data), direction.ingress))
-                CENSUS.sent[name, direction.name] += 1
+                census.sent[name, direction.name] += 1
                 judge(answer, data, direction)
+                answers.append(answer)
+        check_counters(product, answers)
+
+
+def check_counters(product: Product, answers: list[dict[str, Any]]) -> None:
+    """Every decision is counted once, under the very path that was reported; every drop once, under its reason."""
+    decided = Counter(path_of(entry) for answer in answers for entry in answer["policy"])
+    assert hits_by_path(product) == decided
+    assert packets(product, "drops", len(Reason)) == Counter({int(Reason.POLICY): n for n in [sum(a["verdict"] == "deny" for a in answers)] if n})
 
 
 def judge(answer: dict[str, Any], data: Case, direction: Direction) -> None:
@@ -80,20 +94,21 @@ def expected_hit(hit: Case) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize(("name", "case", "direction"), RUNS)
-def test_case(name: str, case: Case, direction: Direction) -> None:
-    check(name, case, direction)
+def test_case(name: str, case: Case, direction: Direction, census: Census) -> None:
+    check(name, case, direction, census)
 
 
 @pytest.mark.parametrize(("row", "direction"), ROWS)
-def test_row(row: Case, direction: Direction) -> None:
-    check("match_rows", scenario.row_case(row), direction)
+def test_row(row: Case, direction: Direction, census: Census) -> None:
+    check("match_rows", scenario.row_case(row), direction, census)
 
 
 @pytest.mark.parametrize("entry", CORPUS, ids=[entry["name"] for entry in CORPUS])
 def test_corpus_translates(entry: Case) -> None:
+    """Translation alone, so the model of a switch will do."""
     for action in ACTIONS:
         for direction in (scenario.INGRESS, scenario.EGRESS):
-            with product_for(scenario.corpus_case(entry, action), direction) as product:
+            with product_for(scenario.corpus_case(entry, action), direction, on_model) as product:
                 assert product.driver.converged
 
 

@@ -11,9 +11,10 @@ from calico_p4.bench import Bench
 from calico_p4.driver import Driver
 from calico_p4.dump import dump_lines
 from calico_p4.packets import Packet as Entering
-from calico_p4.switch import embedded
+from calico_p4.switch import Switch
 from datastore.allocator import Allocator
 from felix_proto import types as felix
+from k8s_p4.target import InProcessTarget
 from test.support.evaluator import HOST, UPLINK
 from test.support.frames import frame
 from test.support.gen_packets import Sent
@@ -25,6 +26,8 @@ Answered = dict[str, Any]
 
 class Product:
     """One driver with one switch."""
+
+    channel: Any = None
 
     def __init__(self, switch: Any) -> None:
         self.switch = switch
@@ -57,8 +60,11 @@ def on_model(seed: int = 0) -> Product:
 
 
 def on_embedded() -> Product:
-    """Return a product over a fresh embedded target in this process."""
-    return Product(embedded())
+    """Return a product over a fresh embedded target in this process; ``channel`` is for other clients of that target."""
+    target = InProcessTarget()
+    product = Product(Switch(target.channel, target.stop))
+    product.channel = target.channel
+    return product
 
 
 def dump_of(product: Product) -> list[str]:
