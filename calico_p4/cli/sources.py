@@ -1,0 +1,146 @@
+"""Where a command gets its answers: a recording, a bundle, or the running driver; and how it ends when it gets none.
+
+Exit status of every command that asks: 0 there is an answer; 1 the answer is no (no such object, a difference, a failed check);
+2 an argument or a file can't be used; 3 the driver or the target can't be reached, or refuses.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NoReturn, Protocol
+
+import click
+
+NO, UNUSABLE, UNREACHABLE = 1, 2, 3
+ADMIN_VARIABLE = "CALICO_P4_ADMIN"
+DEFAULT_ADMIN = "unix:/run/calico-p4/admin.sock"
+
+
+class Source(Protocol):
+    """Something that answers questions (`calico_p4.inspect.questions`)."""
+
+    def ask(self, question: str, arguments: Mapping[str, Any]) -> Any:
+        """Return the answer, as data."""
+
+    def close(self) -> None:
+        """Let go."""
+
+
+class _Scene:
+    """A recording, replayed when the first question comes."""
+
+    def __init__(self, open_scene: Callable[[], Any]) -> None:
+        self._open, self._scene = open_scene, None
+
+    def ask(self, question: str, arguments: Mapping[str, Any]) -> Any:
+        """Return the answer."""
+        from calico_p4.inspect.questions import answer
+
+        if self._scene is None:
+            self._scene = self._open()
+        return answer(self._scene, question, arguments)
+
+    def close(self) -> None:
+        """End its switch."""
+        if self._scene is not None:
+            self._scene.close()
+
+
+def source_options(function: Any) -> Any:
+    """Add what says where answers come from: SOURCE, --at and --ports."""
+    function = click.option("--ports", metavar="FILE", help="Ports of the replay, as for replay --ports.")(function)
+    at = click.option("--at", "--until", type=click.IntRange(min=0), metavar="N", help="A recording's state after its first N frames.")
+    return click.argument("source", required=False)(at(function))
+
+
+@contextmanager
+def asking(source: str | None, at: int | None = None, ports: str | None = None) -> Iterator[Source]:
+    """Open a source: a recording, "-", unix:PATH of a driver's admin socket, or None for that of the driver on this machine."""
+    from_driver = source is None or source.startswith("unix:")
+    if from_driver and (at is not None or ports is not None):
+        raise click.UsageError("--at and --ports are for recordings; a running driver is asked about now")
+    with failing():
+        opened = _driver(source) if from_driver else _recording(source or "", at, ports)
+        try:
+            yield opened
+        finally:
+            opened.close()
+
+
+def _recording(path: str, at: int | None, ports: str | None) -> Source:
+    def replay() -> Any:
+        from calico_p4.inspect.scene import replayed
+        from calico_p4.ports import load_ports
+
+        with reading(path):
+            return replayed(path, at, load_ports(ports) if ports else ())
+
+    return _Scene(replay)
+
+
+def _driver(address: str | None) -> Source:
+    fail(f"no SOURCE is given, and no driver can be asked at {address or os.environ.get(ADMIN_VARIABLE, DEFAULT_ADMIN)}", UNREACHABLE)
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Name the file in the errors of reading it."""
+    from felix_proto.decode import DecodeError
+    from felix_proto.framing import FrameError
+
+    try:
+        yield
+    except (FrameError, DecodeError) as error:
+        fail(f"{path}: {error}", UNUSABLE)
+    except OSError as error:
+        fail(f"{error.filename or path}: {error.strerror or error}", UNUSABLE)
+
+
+@contextmanager
+def failing() -> Iterator[None]:
+    """End the program with a message and the exit status for whatever can go wrong in asking."""
+    from calico_p4.inspect.suggest import Unknown
+
+    try:
+        yield
+    except Unknown as error:
+        fail(str(error), NO)
+    except click.ClickException:
+        raise
+    except Exception as error:
+        status = _status_of(error)
+        if status is None:
+            raise
+        fail(str(error), status)
+
+
+def _status_of(error: Exception) -> int | None:
+    from calico_p4.files import BadFile
+    from calico_p4.inspect.matching import Disagreement
+    from calico_p4.p4runtime.errors import TargetError
+
+    if isinstance(error, BadFile):
+        return UNUSABLE
+    if isinstance(error, TargetError):
+        return UNREACHABLE
+    return NO if isinstance(error, Disagreement) else None
+
+
+def fail(text: str, status: int) -> NoReturn:
+    """Print a message and end."""
+    click.echo(f"calico-p4: {text}", err=True)
+    sys.exit(status)
+
+
+def show_data(answer: Any, output: str) -> bool:
+    """Print an answer as JSON or YAML, if that is asked for; tells whether it was."""
+    if output == "json":
+        import json
+
+        click.echo(json.dumps(answer, indent=1))
+    elif output == "yaml":
+        import yaml
+
+        click.echo(yaml.safe_dump(answer, sort_keys=False), nl=False)
+    return output in ("json", "yaml")
