@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from calico_p4.degraded import Degraded, from_translator
+from calico_p4.hits import Hits
 from calico_p4.log import get_logger
 from calico_p4.p4runtime.errors import TargetError, TargetLost
 from calico_p4.ports import PortInventory
@@ -36,6 +37,7 @@ class Driver:
         self.translator = Translator(allocator)
         self.ports = PortInventory(port_numbers(switch, allocator), extra_ports)
         self.pusher = Pusher(self.tracker, self._write)
+        self.hits = Hits()
         self.messages: dict[str, Degraded] = {}
         """Messages that made no sense, by their object."""
         self.changed_endpoints: set[WorkloadEndpointID] = set()
@@ -80,6 +82,7 @@ class Driver:
             if self._translated:
                 self.read_back()
             return
+        self.hits.harvest(self._switch.client, self.translator)  # before the numbers of unused slots are given out again
         self._carry_out(self.translator.rest())
         if self.tracker.pending_count():
             self.pusher.push_all()

@@ -43,6 +43,21 @@ class Translator:
         """The path behind a slot: the rules passed and logged on the way, then what decided; None if it is not in use."""
         return self.policy.stages[_direction(stage)].tables.lists.slots.path(slot)
 
+    def slots(self) -> Iterator[tuple[str, int, tuple[Ref, ...]]]:
+        """(stage, slot, path) of every slot in use."""
+        for stage, part in self.policy.stages.items():
+            yield from ((stage, number, path) for number, path in part.tables.lists.slots.items())
+
+    def retired_slots(self, forget: bool = False) -> list[tuple[str, int, tuple[Ref, ...]]]:
+        """The slots that went out of use since they were last forgotten; their numbers stay free until the next `rest`."""
+        found = []
+        for stage, part in self.policy.stages.items():
+            retired = part.tables.lists.slots.retired
+            found += [(stage, number, path) for number, path in retired]
+            if forget:
+                retired.clear()
+        return found
+
     def canonical(self, table: str, key: tuple[Any, ...], value: tuple[Any, ...]) -> str:
         """One line of the dump."""
         return Canonical(self._resolvers()).line(table, key, value)

@@ -53,6 +53,8 @@ class Slots:
         self._slots: dict[tuple[Ref, ...], list[Any]] = {}
         self._paths: dict[int, tuple[Ref, ...]] = {}
         self._digests: dict[tuple[Ref, ...], bytes] = {}
+        self.retired: list[tuple[int, tuple[Ref, ...]]] = []
+        """Slots that nothing leads to any more, whose counts somebody may still want; whoever takes them clears the list."""
 
     def acquire(self, path: tuple[Ref, ...]) -> int:
         """The number of ``path``, counted."""
@@ -77,6 +79,7 @@ class Slots:
         entry[1] -= 1
         if not entry[1]:
             del self._slots[path], self._paths[entry[0]]
+            self.retired.append((entry[0], path))
             self._digests.pop(path, None)
             self._numbers.retire(path_text(path))
 

@@ -165,6 +165,38 @@ class Client:
         except grpc.RpcError as error:
             raise raise_target_error(error, "Read") from error
 
+    def read_counters(self, counter_id: int, indices: Iterable[int] | None = None) -> dict[int, int]:
+        """Return the packets counted at these indices (None: at all) of an indexed counter (section 9.3). Raises TargetError."""
+        request = p4r.ReadRequest(device_id=self._device_id)
+        for index in (None,) if indices is None else indices:
+            entry = request.entities.add().counter_entry
+            entry.counter_id = counter_id
+            if index is not None:
+                entry.index.index = index
+        if not request.entities:
+            return {}
+        try:
+            answers = [entity.counter_entry for response in self._stub.Read(request, timeout=WRITE_TIMEOUT_S) for entity in response.entities]
+        except grpc.RpcError as error:
+            raise raise_target_error(error, "Read") from error
+        return {entry.index.index: entry.data.packet_count for entry in answers}
+
+    def clear_counters(self, counter_id: int, indices: Iterable[int]) -> list[str | None]:
+        """Set the counts at these indices to 0; returns and raises as ``write`` does."""
+        request = p4r.WriteRequest()
+        for index in indices:
+            update = request.updates.add(type=p4r.Update.MODIFY)
+            update.entity.counter_entry.counter_id = counter_id
+            update.entity.counter_entry.index.index = index
+            update.entity.counter_entry.data.SetInParent()
+        number = len(request.updates)
+        try:
+            if number:
+                self._write(self._head + request.SerializeToString(), timeout=WRITE_TIMEOUT_S)
+        except grpc.RpcError as error:
+            return update_errors(error, number)
+        return [None] * number
+
     def close(self) -> None:
         """End the stream channel; the entries stay on the device."""
         self._requests.put(None)

@@ -27,6 +27,9 @@ class Dropped(Exception):
 class ModelTarget:
     """A switch for the driver: takes writes, gives rows back, has ports by name and takes frames."""
 
+    client = None
+    """It counts nothing."""
+
     def __init__(self, seed: int = 0) -> None:
         self.switch = ModelSwitch()
         self.fresh = True
