@@ -250,7 +250,8 @@ class Replay:
         if self._switch.bench is None:
             return {}
         with suppress(grpc.RpcError):
-            return {table: number for table, number in sorted(self._switch.bench.learned_counts().items()) if number}
+            counts = sorted((table.rpartition(".")[2], number) for table, number in self._switch.bench.learned_counts().items())
+            return {table: number for table, number in counts if number}
         return {}
 
     def _not_configured(self) -> Iterator[Degraded]:

@@ -11,6 +11,7 @@ _HEADER: Final = '"""{}\n\nGenerated from the P4Info by `python -m k8s_p4.compil
 _KINDS: Final = {2: "exact", 3: "lpm", 4: "ternary"}
 _TYPES: Final = {"exact": "int", "lpm": "Prefix", "ternary": "Ternary"}
 _DEFAULT_ONLY: Final = 2
+_LEARNS: Final = "@learns"
 
 
 def schema(p4info: Any) -> str:
@@ -27,8 +28,8 @@ def schema(p4info: Any) -> str:
 
 
 def _written_tables(p4info: Any) -> list[Any]:
-    """The tables that take entries: a table without key is a constant of the program."""
-    return [table for table in p4info.tables if table.match_fields]
+    """The tables that take entries: a table without key is a constant of the program, one that learns is the data plane's."""
+    return [table for table in p4info.tables if table.match_fields and _LEARNS not in table.preamble.annotations]
 
 
 def _entry_actions(table: Any, actions: dict[int, Any]) -> list[Any]:

@@ -645,6 +645,7 @@ COUNTERS: dict[str, tuple[int, int]] = {
     "egress.hits": (0x12100001, 262144),
     "ingress.hits": (0x12110001, 262144),
     "forward_egress.hits": (0x12160001, 65536),
+    "flows": (0x12210001, 8),
     "drops": (0x12200001, 64),
 }
 """Alias to (id, size)."""

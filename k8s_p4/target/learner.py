@@ -45,6 +45,11 @@ class Learner:
         self.key = 0
         self.clear()
 
+    def resize(self, size: int) -> None:
+        """Another number of buckets; forgets everything."""
+        self._mask = round_up(size) - 1
+        self.clear()
+
     def clear(self) -> int:
         """Forget everything; returns how many entries there were."""
         count = len(getattr(self, "_entries", ()))

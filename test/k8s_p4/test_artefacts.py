@@ -17,6 +17,8 @@ HOOKS = ("untracked_ingress", "untracked_egress", "pre_dnat", "forward_ingress",
 """Stages that only host endpoints have."""
 TABLES_OF_THE_HOUSE += [f"{stage}.{table}" for stage in (*ENDPOINT_STAGES, *HOOKS) for table in ("binding", "self_class", "peer_class", "rules")]
 
+LEARNERS = ["flow_v4", "flow_v6", "closing_v4", "closing_v6"]
+
 
 def test_manifest_names_the_present_sources_and_artefacts() -> None:
     manifest = artefacts.manifest()
@@ -56,14 +58,21 @@ def test_artefacts_name_no_machine() -> None:
 
 def test_p4info_has_the_tables_of_the_house() -> None:
     p4info = artefacts.p4info()
-    assert sorted(table.preamble.alias for table in p4info.tables) == sorted([*TABLES_OF_THE_HOUSE, "init"])
-    assert set(schema.COUNTERS) == {"drops", *(f"{stage}.hits" for stage in (*ENDPOINT_STAGES, *HOOKS))}
+    assert sorted(table.preamble.alias for table in p4info.tables) == sorted([*TABLES_OF_THE_HOUSE, *LEARNERS, "init"])
+    assert set(schema.COUNTERS) == {"drops", "flows", *(f"{stage}.hits" for stage in (*ENDPOINT_STAGES, *HOOKS))}
     assert all(table.preamble.name.endswith(f".{table.preamble.alias}") for table in p4info.tables)
+
+
+def test_what_learns_is_marked_and_takes_no_rows() -> None:
+    marked = {table.preamble.alias for table in artefacts.p4info().tables if "@learns" in table.preamble.annotations}
+    learning = set(re.findall(r"^learner pipeline_(\w+) {$", artefacts.read(artefacts.SPEC).decode(), re.MULTILINE))
+    assert marked == learning == set(LEARNERS)
+    assert not marked & schema.TABLES.keys()
 
 
 def test_every_default_is_constant_and_no_entry_may_have_it() -> None:
     actions = {action.preamble.id: action.preamble.alias for action in artefacts.p4info().actions}
-    harmless = {"ask_nets", "ask_routes", "no_identity", "keep", "nd_unknown", "clear"}
+    harmless = {"ask_nets", "ask_routes", "no_identity", "keep", "nd_unknown", "clear", "learn_v4", "learn_v6", "close_v4", "close_v6"}
     closing = {"unknown_port", "arp_unknown", "no_way_back", "spoofed", "no_route", "unbound", "no_rule", "neighbour_unknown"}
     seen = set()
     for table in artefacts.p4info().tables:
@@ -86,7 +95,7 @@ def test_ids_are_given_by_the_program() -> None:
 
 def test_sizes_are_guarantees() -> None:
     for name, (_id, size) in schema.COUNTERS.items():
-        assert size == (64 if name == "drops" else 65536 if name.startswith(HOOKS) else 262144)
+        assert size == {"drops": 64, "flows": 8}.get(name, 65536 if name.startswith(HOOKS) else 262144)
     for name, table in schema.TABLES.items():
         if "identity_host" in name:
             assert table.size >= (65_536 if name.startswith("pre_dst") else 300_000)

@@ -6,7 +6,7 @@ rule, `allow` with slot 1 (egress) or 2 (ingress).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -18,6 +18,7 @@ from k8s_p4.reasons import Reason
 from k8s_p4.rows import TABLES
 from k8s_p4.schema import COUNTERS
 from k8s_p4.target import Injected, InProcessTarget, Options
+from k8s_p4.target.learner import Learner
 
 MAC = "ee:ee:ee:ee:ee:ee"
 GATEWAY_V4, GATEWAY_V6 = "169.254.1.1", "fe80::ecee:eeff:feee:eeee"
@@ -81,7 +82,7 @@ class Bench:
     """A switch with the standard rows; `row` and `delete` change them, `send` sends a frame."""
 
     def __init__(self, poison: bool = True) -> None:
-        target = InProcessTarget(Options(poison=poison))
+        self._target = target = InProcessTarget(Options(poison=poison))
         self._stub = P4RuntimeStub(target.channel)
         self.switch = Switch(target.channel, target.stop)
         self.switch.prepare()
@@ -89,7 +90,7 @@ class Bench:
         self.client = self.switch.bench
         self.ports = {name: self.client.ensure_port(name) for name in MACS}
         self._names = {number: name for name, number in self.ports.items()}
-        self._there: set[tuple[str, Any]] = set()
+        self.rows: dict[tuple[str, Any], tuple[Any, ...]] = {}
         for table, key, value in self._standard_rows():
             self.row(table, key, value)
 
@@ -97,24 +98,48 @@ class Bench:
         """End the switch."""
         self.switch.close()
 
+    def shrink(self, table: str, buckets: int) -> None:
+        """Give a table that learns fewer buckets, a power of two, of four keys each."""
+        self._learner(table).resize(buckets)
+
+    def forget_learned(self, table: str, chosen: Callable[[str], bool]) -> None:
+        """Take entries out of a table that learns, by the name of their action."""
+        learner = self._learner(table)
+        for learned in list(learner.live(0)):
+            if chosen(learned.entry[4].p4_name.rpartition(".")[2]):
+                learner.lookup(learned.key, 0)
+                learner.forget()
+
+    def _learner(self, table: str) -> Learner:
+        assert self._target.device.installed is not None
+        tables = self._target.device.installed.pipeline.tables.values()
+        (learner,) = (schema.state.learner for schema in tables if schema.name.endswith(f".{table}"))
+        assert learner is not None
+        return learner
+
     def row(self, table: str, key: tuple[Any, ...], value: tuple[Any, ...]) -> None:
         """Insert or modify a row."""
-        kind = "modify" if (table, key) in self._there else "insert"
+        kind = "modify" if (table, key) in self.rows else "insert"
         self._write(Op(kind, table, key, value))
-        self._there.add((table, key))
+        self.rows[table, key] = value
 
     def delete(self, table: str, *key: Any) -> None:
         """Delete a row."""
         self._write(Op("delete", table, key, None))
-        self._there.discard((table, key))
+        del self.rows[table, key]
 
     def _write(self, op: Op) -> None:
         (error,) = self.switch.write([op])
         assert error is None, error
 
-    def send(self, port: str, frame: bytes) -> Outcome:
-        """Send a frame into a port, and check that what left, left once and by a port that exists."""
-        injected = self.client.inject(self.ports[port], bytes(frame))
+    def send(self, port: str, frame: bytes, keep: bool = False, at: float | None = None) -> Outcome:
+        """Send a frame into a port, and check that what left, left once and by a port that exists.
+
+        ``keep``: flows that were learned count; otherwise they are forgotten first. ``at``: virtual time in seconds.
+        """
+        if not keep:
+            self.client.clear_learned()
+        injected = self.client.inject(self.ports[port], bytes(frame), at_seconds=at)
         assert injected.outcome in ("SENT", "DROPPED", "SHORT_FRAME"), injected.outcome
         assert len(injected.outputs) == (injected.outcome == "SENT")
         out, data = (self._names[injected.outputs[0][0]], injected.outputs[0][1]) if injected.outputs else ("", b"")

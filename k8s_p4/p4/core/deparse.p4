@@ -28,7 +28,10 @@ control PacketDeparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.extension4);
         packet.emit(hdr.extension5);
         packet.emit(hdr.ports);
+        packet.emit(hdr.tcp);
+        packet.emit(hdr.udp);
         packet.emit(hdr.icmp);
+        packet.emit(hdr.echo);
         packet.emit(hdr.neighbour);
     }
 }

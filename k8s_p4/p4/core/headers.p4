@@ -23,6 +23,10 @@ const bit<8> PROTOCOL_UDPLITE = 136;
 const bit<16> ARP_REQUEST = 1;
 const bit<16> ARP_REPLY = 2;
 
+const bit<8> ICMP_ECHO_REQUEST = 8;
+const bit<8> ICMP_ECHO_REPLY = 0;
+const bit<8> ICMPV6_ECHO_REQUEST = 128;
+const bit<8> ICMPV6_ECHO_REPLY = 129;
 const bit<8> ICMPV6_NEIGHBOUR_SOLICITATION = 135;
 const bit<8> ICMPV6_NEIGHBOUR_ADVERTISEMENT = 136;
 const bit<8> ND_SOURCE_LINK_LAYER = 1;
@@ -119,6 +123,27 @@ header icmp_t {
     bit<16> checksum;
 }
 
+// What follows the ports, and the fourth and following bytes of an ICMP message.
+header tcp_t {
+    bit<32> sequence;
+    bit<32> acknowledgement;
+    bit<8>  offset;
+    bit<8>  flags;
+    bit<16> window;
+    bit<16> checksum;
+    bit<16> urgent;
+}
+
+header udp_t {
+    bit<16> length;
+    bit<16> checksum;
+}
+
+header echo_t {
+    bit<16> identifier;
+    bit<16> sequence;
+}
+
 // The rest of a neighbour solicitation or advertisement with one link-layer address option.
 header neighbour_t {
     bit<32>  flags;
@@ -161,7 +186,10 @@ struct headers_t {
     extension_t   extension4;
     extension_t   extension5;
     ports_t       ports;
+    tcp_t         tcp;
+    udp_t         udp;
     icmp_t        icmp;
+    echo_t        echo;
     neighbour_t   neighbour;
 }
 

@@ -11,7 +11,8 @@
 // 06     identity.p4 (dst)   15     policy.p4 as forward_ingress
 // 07     next_hop.p4         16     policy.p4 as forward_egress
 // 08     identity.p4         20     pipeline.p4
-//        (pre_dst)           21-2f  reserved: flow, nat, tunnel
+//        (pre_dst)           21     flow.p4
+//                            22-2f  reserved: nat, tunnel
 // Next free stage: 09. Hidden tables (no row, no P4Info entry) have no id.
 
 #ifndef CORE_IDS_P4
@@ -40,5 +41,6 @@
 #define STAGE_FORWARD_INGRESS 15
 #define STAGE_FORWARD_EGRESS 16
 #define STAGE_PIPELINE 20
+#define STAGE_FLOW 21
 
 #endif

@@ -79,6 +79,40 @@ struct metadata_t {
     bit<32> chain;
     bit<32> variant;
 
+    // flow (flow.p4)
+    bit<8>   tcp_flags;         // by the parser
+    bit<8>   tracked;           // 1: the packet belongs to something that has a flow
+    bit<16>  own_src_port;      // its tuple, but for the addresses; of an echo the identifier on one side
+    bit<16>  own_dst_port;
+    bit<8>   own_protocol;
+    bit<8>   answer_protocol;
+    bit<32>  src_incarnation;
+    bit<32>  dst_incarnation;
+    bit<8>   flow;              // what the last look-up found
+    bit<8>   closing;           // 1: its key is in closing
+    bit<8>   opens;             // 1: it is a SYN that opens a closing flow anew
+    bit<8>   finishes;          // 1: FIN or RST
+    bit<8>   established;       // 1: policy is passed over
+    bit<8>   learn;             // what a look-up that finds nothing learns
+    bit<8>   close;             // 1: its keys go into closing, 2: they stay there for a moment only
+    bit<8>   timeout;           // of what is learned
+    bit<8>   timeout_forth;     // of what is found, by what it is
+    bit<8>   timeout_back;
+    bit<8>   timeout_closing;
+    bit<32>  dst_v4;            // on the wire; by the parser
+    bit<128> dst_v6;
+
+    // The keys of the learners, side by side: IPv6 down to the protocol, IPv4 from the incarnations on.
+    bit<128> flow_src_v6;
+    bit<128> flow_dst_v6;
+    bit<32>  flow_src_incarnation;
+    bit<32>  flow_dst_incarnation;
+    bit<16>  flow_src_port;
+    bit<16>  flow_dst_port;
+    bit<8>   flow_protocol;
+    bit<32>  flow_src_v4;
+    bit<32>  flow_dst_v4;
+
     // The key of the rule tables, in order and side by side: the DPDK pipeline compares the whole
     // span of bytes between the first and the last field of a key. All but the list come from
     // the parser.

@@ -30,6 +30,7 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         meta.dst_port = 0;
         meta.icmp_type = 0;
         meta.icmp_code = 0;
+        meta.tcp_flags = 0;
         meta.header_length = 0;
         meta.l4_length = 0;
         meta.l4_minimum = 0;
@@ -57,6 +58,7 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         packet.extract(hdr.ipv4);
         meta.ip_version = 4;
         meta.src_v4 = hdr.ipv4.src;
+        meta.dst_v4 = hdr.ipv4.dst;
         meta.protocol = hdr.ipv4.protocol;
         meta.header_length = ((bit<16>) hdr.ipv4.version_ihl & 0x0f) << 2;
         meta.l4_length = hdr.ipv4.total_length - meta.header_length;
@@ -135,6 +137,7 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         packet.extract(hdr.ipv6);
         meta.ip_version = 6;
         meta.src_v6 = hdr.ipv6.src;
+        meta.dst_v6 = hdr.ipv6.dst;
         meta.protocol = hdr.ipv6.next_header;
         meta.l4_length = hdr.ipv6.payload_length;
         transition select(hdr.ipv6.version_class_flow & 0xf0000000) {
@@ -213,21 +216,26 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
 
     state parse_tcp {
         meta.l4_minimum = 20;
-        transition parse_ports;
+        packet.extract(hdr.ports);
+        packet.extract(hdr.tcp);
+        meta.tcp_flags = hdr.tcp.flags;
+        transition have_ports;
     }
 
     state parse_udp {
         meta.l4_minimum = 8;
-        transition parse_ports;
+        packet.extract(hdr.ports);
+        packet.extract(hdr.udp);
+        transition have_ports;
     }
 
     state parse_sctp {
         meta.l4_minimum = 12;
-        transition parse_ports;
+        packet.extract(hdr.ports);
+        transition have_ports;
     }
 
-    state parse_ports {
-        packet.extract(hdr.ports);
+    state have_ports {
         meta.l4_kind = L4_PORTS;
         meta.src_port = hdr.ports.src;
         meta.dst_port = hdr.ports.dst;
@@ -259,6 +267,21 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         meta.icmp_type = hdr.icmp.type;
         meta.icmp_code = hdr.icmp.code;
         meta.parsed = 1;
+        transition parse_icmp_type;
+    }
+
+    state parse_icmp_type {
+        transition select(meta.ip_version, hdr.icmp.type) {
+            (4, ICMP_ECHO_REQUEST): parse_echo;
+            (4, ICMP_ECHO_REPLY): parse_echo;
+            (6, ICMPV6_ECHO_REQUEST): parse_echo;
+            (6, ICMPV6_ECHO_REPLY): parse_echo;
+            default: accept;
+        }
+    }
+
+    state parse_echo {
+        packet.extract(hdr.echo);
         transition accept;
     }
 
@@ -276,7 +299,7 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         meta.parsed = 1;
         transition select(hdr.icmp.type) {
             ICMPV6_NEIGHBOUR_SOLICITATION: parse_solicitation;
-            default: accept;
+            default: parse_icmp_type;
         }
     }
 

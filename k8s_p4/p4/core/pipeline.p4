@@ -26,6 +26,7 @@
 #include "routing.p4"
 #include "next_hop.p4"
 #include "forward.p4"
+#include "flow.p4"
 
 #define IDENTITY_CONTROL SrcIdentity
 #define IDENTITY_SIDE src
@@ -247,7 +248,19 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     PreDnat() pre_dnat;
     Policy() policy;
     Forward() forward;
+    FlowTuple() flow_tuple;
+    FlowTimeouts() flow_timeouts;
+    FlowFound() flow_found;
+    FlowAccepted() flow_accepted;
     bit<8> hooked;
+    bit<8> refused;
+
+    FLOW_LEARNER(v4, 0, FLOW_KEY_V4)
+    FLOW_LEARNER(v6, 1, FLOW_KEY_V6)
+
+    // Index: FLOW_LEARNED and so on.
+    @id(COUNTER_ID(STAGE_FLOW, 01))
+    COUNTER(flows, SIZE_FLOW_EVENTS);
 
     @id(COUNTER_ID(STAGE_PIPELINE, 01))
     COUNTER(drops, SIZE_REASONS);
@@ -281,6 +294,21 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         meta.chain = 0;
         meta.variant = 0;
         meta.rule_list = 0;
+        meta.tracked = 0;
+        meta.own_src_port = 0;
+        meta.own_dst_port = 0;
+        meta.own_protocol = 0;
+        meta.answer_protocol = 0;
+        meta.src_incarnation = 0;
+        meta.dst_incarnation = 0;
+        meta.flow = FLOW_NONE;
+        meta.closing = 0;
+        meta.opens = 0;
+        meta.finishes = 0;
+        meta.established = 0;
+        meta.learn = LEARN_NOTHING;
+        meta.close = 0;
+        meta.timeout_closing = TIMEOUT_LEAVE;
     }
 
     @id(TABLE_ID(STAGE_PIPELINE, 01))
@@ -336,7 +364,19 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
                 untracked.apply(meta);
             }
         }
-        if (meta.state == STATE_ON && meta.from != KIND_HOST) {
+        if (meta.state == STATE_ON && meta.excused != EXCUSED_UNTRACKED) {
+            flow_tuple.apply(hdr, meta);
+        }
+        if (meta.state == STATE_ON && meta.tracked == 1) {
+            ASK_FOR_OWN_TUPLE
+            if (meta.protocol == PROTOCOL_TCP) {
+                LOOK_UP_CLOSING
+            }
+            flow_timeouts.apply(meta);
+            LOOK_UP_FLOW
+            flow_found.apply(meta);
+        }
+        if (meta.state == STATE_ON && meta.from != KIND_HOST && meta.established == 0) {
             pre_dnat.apply(meta);
         }
         if (meta.state == STATE_ON && meta.from != KIND_HOST) {
@@ -345,7 +385,7 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
                 hop.apply(hdr, meta);
             }
         }
-        if (meta.state == STATE_ON) {
+        if (meta.state == STATE_ON && meta.established == 0) {
             dst.apply(hdr, meta);
             policy.apply(hdr, meta);
             if (meta.state == STATE_ON && meta.reason == REASON_NONE) {
@@ -354,6 +394,39 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         }
         if (meta.state == STATE_ON) {
             forward.apply(hdr, meta);
+        }
+        if (meta.state == STATE_ON && meta.tracked == 1) {
+            flow_accepted.apply(meta);
+            ASK_FOR_ANSWER
+            LOOK_UP_FLOW
+            if (meta.close != 0) {
+                LOOK_UP_CLOSING
+            }
+            ASK_FOR_OWN_TUPLE
+            if (meta.close != 0) {
+                LOOK_UP_CLOSING
+            }
+            if (meta.established == 0) {
+                meta.learn = LEARN_FORTH;
+                LOOK_UP_FLOW
+                // Whether both are there now: a full bucket says nothing.
+                meta.learn = LEARN_NOTHING;
+                refused = 0;
+                LOOK_UP_FLOW
+                if (meta.flow == FLOW_NONE) {
+                    refused = 1;
+                }
+                ASK_FOR_ANSWER
+                LOOK_UP_FLOW
+                if (meta.flow == FLOW_NONE) {
+                    refused = 1;
+                }
+                if (refused == 0) {
+                    COUNT(flows, FLOW_LEARNED)
+                } else {
+                    COUNT(flows, FLOW_REFUSED)
+                }
+            }
         }
         if (meta.state == STATE_DROP) {
             count_and_drop();

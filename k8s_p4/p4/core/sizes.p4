@@ -43,6 +43,13 @@
 #define SIZE_HOOK_SLOTS 65536
 // Destinations in untracked and pre-DNAT policy: services and the node's own addresses.
 #define SIZE_PRE_DST_HOST 65536
+// Learners have as many buckets as this, of four keys each, and two entries a flow. 262,144 flows are
+// then one entry a bucket: of 1,000 entries four find their bucket full. Closing: those of the
+// last minute, at 1,000 connections/s.
+#define SIZE_FLOW 524288
+#define SIZE_CLOSING 131072
+// What became of flows: flow.p4.
+#define SIZE_FLOW_EVENTS 8
 // One counter per reason.
 #define SIZE_REASONS 64
 

@@ -1,0 +1,313 @@
+// flow: what is established. The tables, and the small controls that work around their look-ups; the
+// look-ups themselves stand in pipeline.p4, because a control applied twice would copy all
+// metadata in and out each time.
+//
+//   flow_v4/v6     (exact tuple on the wire, incarnations)   an accepted flow; two entries each:
+//       forth          the tuple of its first packet
+//       back           that of the answers
+//   closing_v4/v6  (the same key)                            a TCP flow that saw FIN or RST lately
+//
+// All four learn: no driver writes them. A packet that hits flow passes over policy, and starts the
+// timeouts of both entries anew. A flow is learned when every stage has accepted its first packet;
+// a bucket that is full refuses, and the packet passes all the same: the flow is then judged packet
+// by packet, and what answers it is judged as new.
+//
+// A TCP flow that saw FIN or RST keeps running on a short timeout, which later packets do not prolong while
+// its key is in closing; an opening SYN is judged as new meanwhile. If the flow was not closed after
+// all (a forged RST, one side that goes on sending), it outlives its entry in closing and
+// is prolonged again.
+//
+// Tracked: TCP, UDP, SCTP, and echo requests of ICMP and ICMPv6, by identifier. All else is judged packet
+// by packet.
+
+#ifndef CORE_FLOW_P4
+#define CORE_FLOW_P4
+
+#include "ids.p4"
+#include "sizes.p4"
+#include "headers.p4"
+#include "metadata.p4"
+
+// metadata.flow: what the last look-up found
+const bit<8> FLOW_NONE = 0;
+const bit<8> FLOW_FORTH = 1;
+const bit<8> FLOW_BACK = 2;
+
+// Indices of the counter flows.
+const bit<32> FLOW_LEARNED = 0;
+const bit<32> FLOW_CLASHED = 1;
+const bit<32> FLOW_REFUSED = 2;
+
+// metadata.learn: what a look-up that finds nothing learns
+const bit<8> LEARN_NOTHING = 0;
+const bit<8> LEARN_FORTH = 1;
+const bit<8> LEARN_BACK = 2;
+
+// Timeouts are chosen by number from those of the architecture (shim.p4), in seconds. Besides, an
+// entry that is found may be left alone, or keep the timeout it has and start it anew.
+const bit<8> TIMEOUT_10 = 0;
+const bit<8> TIMEOUT_30 = 1;
+const bit<8> TIMEOUT_60 = 2;
+const bit<8> TIMEOUT_120 = 3;
+const bit<8> TIMEOUT_300 = 4;
+const bit<8> TIMEOUT_43200 = 5;
+const bit<8> TIMEOUT_KEEP = 0xfe;
+const bit<8> TIMEOUT_LEAVE = 0xff;
+
+// A TCP connection that is being set up; one that saw FIN or RST, and for how long that is remembered
+// (shorter, see above).
+const bit<8> TIMEOUT_TCP_SYN = TIMEOUT_120;
+const bit<8> TIMEOUT_TCP = TIMEOUT_43200;
+const bit<8> TIMEOUT_TCP_CLOSING = TIMEOUT_120;
+const bit<8> TIMEOUT_CLOSING = TIMEOUT_60;
+// One that is opened anew is no longer closing when its handshake is done.
+const bit<8> TIMEOUT_REOPENED = TIMEOUT_10;
+// UDP and SCTP: before an answer was seen, and after; echo.
+const bit<8> TIMEOUT_FIRST = TIMEOUT_30;
+const bit<8> TIMEOUT_UDP = TIMEOUT_120;
+const bit<8> TIMEOUT_SCTP = TIMEOUT_300;
+const bit<8> TIMEOUT_ECHO = TIMEOUT_30;
+
+// Stands for the protocol in the key of an echo reply: a request of the other side with the same
+// identifier is another flow.
+const bit<8> PROTOCOL_ECHO_REPLY = 255;
+
+const bit<8> TCP_FIN = 0x01;
+const bit<8> TCP_SYN = 0x02;
+const bit<8> TCP_RST = 0x04;
+const bit<8> TCP_ACK = 0x10;
+
+// The fields that a look-up asks for, of either family.
+#define FLOW_KEY_OF_ALL                                                  \
+            meta.flow_src_incarnation: exact @name("src_incarnation");   \
+            meta.flow_dst_incarnation: exact @name("dst_incarnation");   \
+            meta.flow_src_port: exact @name("src_port");                 \
+            meta.flow_dst_port: exact @name("dst_port");                 \
+            meta.flow_protocol: exact @name("protocol");
+#define FLOW_KEY_V4                                                      \
+            FLOW_KEY_OF_ALL                                              \
+            meta.flow_src_v4: exact @name("src");                        \
+            meta.flow_dst_v4: exact @name("dst");
+#define FLOW_KEY_V6                                                      \
+            meta.flow_src_v6: exact @name("src");                        \
+            meta.flow_dst_v6: exact @name("dst");                        \
+            FLOW_KEY_OF_ALL
+
+#define QUOTED(name) #name
+
+// One learner with its actions. Names of actions are a learner's own, as the architecture asks for.
+#define FLOW_LEARNER(family, number, KEY)                                              \
+    @id(ACTION_ID(STAGE_FLOW, number##1))                                              \
+    action forth_##family() {                                                          \
+        meta.flow = FLOW_FORTH;                                                        \
+        if (meta.timeout_forth == TIMEOUT_KEEP) {                                      \
+            RESTART_TIMEOUT()                                                          \
+        } else if (meta.timeout_forth != TIMEOUT_LEAVE) {                              \
+            SET_TIMEOUT(meta.timeout_forth)                                            \
+        }                                                                              \
+    }                                                                                  \
+    @id(ACTION_ID(STAGE_FLOW, number##2))                                              \
+    action back_##family() {                                                           \
+        meta.flow = FLOW_BACK;                                                         \
+        if (meta.timeout_back == TIMEOUT_KEEP) {                                       \
+            RESTART_TIMEOUT()                                                          \
+        } else if (meta.timeout_back != TIMEOUT_LEAVE) {                               \
+            SET_TIMEOUT(meta.timeout_back)                                             \
+        }                                                                              \
+    }                                                                                  \
+    @id(ACTION_ID(STAGE_FLOW, number##3))                                              \
+    action learn_##family() {                                                          \
+        meta.flow = FLOW_NONE;                                                         \
+        if (meta.learn == LEARN_FORTH) {                                               \
+            LEARN(QUOTED(forth_##family), {}, meta.timeout)                                  \
+        }                                                                              \
+        if (meta.learn == LEARN_BACK) {                                                \
+            LEARN(QUOTED(back_##family), {}, meta.timeout)                                   \
+        }                                                                              \
+    }                                                                                  \
+    @id(TABLE_ID(STAGE_FLOW, number##1))                                               \
+    @learns                                                                           \
+    table flow_##family {                                                              \
+        key = { KEY }                                                                  \
+        actions = { @tableonly forth_##family; @tableonly back_##family;               \
+                    @defaultonly learn_##family; }                                     \
+        const default_action = learn_##family();                                       \
+        LEARNS                                                                         \
+        size = SIZE_FLOW;                                                              \
+    }                                                                                  \
+    @id(ACTION_ID(STAGE_FLOW, number##4))                                              \
+    action is_closing_##family() {                                                        \
+        meta.closing = 1;                                                              \
+        if (meta.timeout_closing != TIMEOUT_LEAVE) {                                   \
+            SET_TIMEOUT(meta.timeout_closing)                                          \
+        }                                                                              \
+    }                                                                                  \
+    @id(ACTION_ID(STAGE_FLOW, number##5))                                              \
+    action close_##family() {                                                          \
+        if (meta.close == 1) {                                                         \
+            LEARN(QUOTED(is_closing_##family), {}, meta.timeout_closing)                        \
+        }                                                                              \
+    }                                                                                  \
+    @id(TABLE_ID(STAGE_FLOW, number##2))                                               \
+    @learns                                                                           \
+    table closing_##family {                                                           \
+        key = { KEY }                                                                  \
+        actions = { @tableonly is_closing_##family; @defaultonly close_##family; }     \
+        const default_action = close_##family();                                       \
+        LEARNS                                                                         \
+        size = SIZE_CLOSING;                                                           \
+    }
+
+// Applied several times each: see the top.
+#define LOOK_UP_FLOW                                                                   \
+            if (meta.ip_version == 4) {                                                \
+                flow_v4.apply();                                                       \
+            } else {                                                                   \
+                flow_v6.apply();                                                       \
+            }
+#define LOOK_UP_CLOSING                                                                \
+            if (meta.ip_version == 4) {                                                \
+                closing_v4.apply();                                                    \
+            } else {                                                                   \
+                closing_v6.apply();                                                    \
+            }
+// The tuple of the packet on the wire, and that of what answers it.
+#define ASK_FOR_OWN_TUPLE                                                              \
+            if (meta.ip_version == 4) {                                                \
+                meta.flow_src_v4 = meta.src_v4;                                        \
+                meta.flow_dst_v4 = meta.dst_v4;                                        \
+            } else {                                                                   \
+                meta.flow_src_v6 = meta.src_v6;                                        \
+                meta.flow_dst_v6 = meta.dst_v6;                                        \
+            }                                                                          \
+            meta.flow_src_port = meta.own_src_port;                                    \
+            meta.flow_dst_port = meta.own_dst_port;                                    \
+            meta.flow_protocol = meta.own_protocol;                                    \
+            meta.flow_src_incarnation = meta.src_incarnation;                          \
+            meta.flow_dst_incarnation = meta.dst_incarnation;
+#define ASK_FOR_ANSWER                                                                 \
+            if (meta.ip_version == 4) {                                                \
+                meta.flow_src_v4 = meta.dst_v4;                                        \
+                meta.flow_dst_v4 = meta.src_v4;                                        \
+            } else {                                                                   \
+                meta.flow_src_v6 = meta.dst_v6;                                        \
+                meta.flow_dst_v6 = meta.src_v6;                                        \
+            }                                                                          \
+            meta.flow_src_port = meta.own_dst_port;                                    \
+            meta.flow_dst_port = meta.own_src_port;                                    \
+            meta.flow_protocol = meta.answer_protocol;                                 \
+            meta.flow_src_incarnation = meta.dst_incarnation;                          \
+            meta.flow_dst_incarnation = meta.src_incarnation;
+
+// Whether the packet belongs to something that is tracked, and its tuple.
+control FlowTuple(in headers_t hdr, inout metadata_t meta) {
+    apply {
+        if (meta.l4_kind == L4_PORTS) {
+            if (meta.protocol == PROTOCOL_TCP) {
+                meta.tracked = 1;
+            } else if (meta.protocol == PROTOCOL_UDP) {
+                meta.tracked = 1;
+            } else if (meta.protocol == PROTOCOL_SCTP) {
+                meta.tracked = 1;
+            }
+            meta.own_src_port = meta.src_port;
+            meta.own_dst_port = meta.dst_port;
+            meta.own_protocol = meta.protocol;
+            meta.answer_protocol = meta.protocol;
+        } else if (hdr.echo.isValid()) {
+            meta.tracked = 1;
+            if (meta.icmp_type == ICMP_ECHO_REQUEST) {
+                meta.own_src_port = hdr.echo.identifier;
+                meta.own_protocol = meta.protocol;
+                meta.answer_protocol = PROTOCOL_ECHO_REPLY;
+            } else if (meta.icmp_type == ICMPV6_ECHO_REQUEST) {
+                meta.own_src_port = hdr.echo.identifier;
+                meta.own_protocol = meta.protocol;
+                meta.answer_protocol = PROTOCOL_ECHO_REPLY;
+            } else {
+                meta.own_dst_port = hdr.echo.identifier;
+                meta.own_protocol = PROTOCOL_ECHO_REPLY;
+                meta.answer_protocol = meta.protocol;
+            }
+        }
+    }
+}
+
+// The timeouts that the packet gives the entries it finds or learns. Runs when closing has been asked.
+control FlowTimeouts(inout metadata_t meta) {
+    apply {
+        meta.timeout_forth = TIMEOUT_KEEP;
+        meta.timeout_back = TIMEOUT_KEEP;
+        meta.timeout = TIMEOUT_FIRST;
+        if (meta.protocol == PROTOCOL_UDP) {
+            meta.timeout_back = TIMEOUT_UDP;
+        } else if (meta.protocol == PROTOCOL_SCTP) {
+            meta.timeout_back = TIMEOUT_SCTP;
+        } else if (meta.protocol == PROTOCOL_TCP) {
+            meta.timeout = TIMEOUT_TCP_SYN;
+            meta.timeout_forth = TIMEOUT_TCP;
+            if (meta.tcp_flags & (TCP_FIN | TCP_RST) != 0) {
+                meta.finishes = 1;
+                meta.timeout_forth = TIMEOUT_TCP_CLOSING;
+            } else if (meta.closing == 1) {
+                if (meta.tcp_flags & TCP_SYN == 0) {
+                    meta.timeout_forth = TIMEOUT_LEAVE;
+                } else if (meta.tcp_flags & TCP_ACK == 0) {
+                    meta.timeout_forth = TIMEOUT_LEAVE;
+                    meta.opens = 1;
+                }
+            } else if (meta.tcp_flags & TCP_SYN != 0) {
+                meta.timeout_forth = TIMEOUT_TCP_SYN;
+            }
+            meta.timeout_back = meta.timeout_forth;
+        }
+    }
+}
+
+// What was found, before policy. A SYN that opens a closing flow anew is new. What nobody asked for, an
+// echo reply or RST, opens nothing: it is judged and not learned.
+control FlowFound(inout metadata_t meta) {
+    apply {
+        if (meta.flow != FLOW_NONE && meta.opens == 0) {
+            meta.established = 1;
+            meta.reason = REASON_ESTABLISHED;
+        } else if (meta.own_protocol == PROTOCOL_ECHO_REPLY) {
+            meta.tracked = 0;
+        } else if (meta.tcp_flags & TCP_RST != 0) {
+            meta.tracked = 0;
+        }
+    }
+}
+
+// What is to be learned, or prolonged, under the tuple of the answer: this packet went all the way.
+control FlowAccepted(inout metadata_t meta) {
+    apply {
+        meta.learn = LEARN_BACK;
+        if (meta.established == 1) {
+            if (meta.flow == FLOW_BACK) {
+                // Both halves get what this direction gives.
+                meta.timeout_forth = meta.timeout_back;
+                meta.learn = LEARN_FORTH;
+            } else {
+                meta.timeout_back = meta.timeout_forth;
+            }
+            if (meta.finishes == 1) {
+                meta.close = 1;
+                meta.timeout_closing = TIMEOUT_CLOSING;
+            }
+        } else if (meta.opens == 1) {
+            if (meta.flow != FLOW_NONE) {
+                meta.timeout_forth = TIMEOUT_TCP_SYN;
+                meta.timeout_back = TIMEOUT_TCP_SYN;
+                meta.close = 2;
+                meta.timeout_closing = TIMEOUT_REOPENED;
+            }
+        } else {
+            // What is there must be left as it is: it may be another flow's.
+            meta.timeout_forth = TIMEOUT_LEAVE;
+            meta.timeout_back = TIMEOUT_LEAVE;
+        }
+    }
+}
+
+#endif
