@@ -120,7 +120,7 @@ class Bench:
     def row(self, table: str, key: tuple[Any, ...], value: tuple[Any, ...]) -> None:
         """Insert or modify a row."""
         kind = "modify" if (table, key) in self.rows else "insert"
-        self._write(Op(kind, table, key, value))
+        self._write(Op(kind, table, key, value))  # type: ignore[arg-type]  # one of the two
         self.rows[table, key] = value
 
     def delete(self, table: str, *key: Any) -> None:
