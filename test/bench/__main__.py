@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from test.bench import bench_target, process, stream
+from test.bench import bench_target, process, stream, synthetic
 from test.support.shared import RECORDINGS, shared_path
 
 LARGE = ("scale.felixstream.gz", "scale-xl.felixstream.gz")
@@ -54,11 +54,16 @@ def main(arguments: list[str]) -> int:
         for what, figure, target, met in verdicts(figures):
             missed += not met
             print(f"  {'ok  ' if met else 'MISS'} {what}: {figure} (target {target})")
+    made_up = synthetic.snapshot() | synthetic.member_flatness()
+    print(json.dumps(made_up))
     target = bench_target.measure()
     print(json.dumps(target))
     start = process.start()
     print(json.dumps(start))
     for what, figure, wanted, met in (
+        ("made-up snapshot, CPU, times the floor", made_up["snapshot_to_floor_cpu"], "2", made_up["snapshot_to_floor_cpu"] <= 2),
+        ("one member in 100,000, times one in 1,000", made_up["member_flat"], "1.2", made_up["member_flat"] <= 1.2),
+        ("writes of a restart with nothing changed", made_up["restart_writes"], "0", made_up["restart_writes"] == 0),
         ("target accepts, times a null server", min(target["target_to_null_server"].values()), "0.05", min(target["target_to_null_server"].values()) >= 0.05),
         ("packets, times building entries", target["packets_to_building"]["inject"], "0.0125", target["packets_to_building"]["inject"] >= 0.0125),
         ("start of the command line, times python -c pass", start["start_ratio"], "6", start["start_ratio"] <= 6),

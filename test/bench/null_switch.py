@@ -22,10 +22,12 @@ class _Null(grpc.GenericRpcHandler):
 class NullSwitch:
     """Stands in for `calico_p4.switch.Switch`: rows are encoded as they always are and sent to a null gRPC server."""
 
-    bench = None
+    bench = client = None
 
     def __init__(self) -> None:
         self.fresh = True
+        self.rows: dict[str, dict[Any, Any]] = {}
+        """What a read-back finds."""
         self._server = grpc.server(ThreadPoolExecutor(2), (_Null(),), options=_MAX)
         port = self._server.add_insecure_port("127.0.0.1:0")
         self._server.start()
@@ -38,7 +40,7 @@ class NullSwitch:
         return [None] * len(ops)
 
     def read(self, table: str) -> dict[Any, Any]:
-        return {}
+        return self.rows.get(table, {})
 
     def write_plainly(self, rows: Iterable[tuple[str, Any, Any]], batch: int = 1000) -> None:
         """The floor: the same rows built with plain protobuf and sent in batches of the same size."""
