@@ -116,6 +116,10 @@ class Driver:
             self._translate(everything(self.store))
         self.rest()
 
+    def numbers(self, kind: str) -> Iterable[tuple[str, int]]:
+        """Return (meaning, number) for the numbers of a kind that rows refer to."""
+        return self._allocator.items(kind)
+
     @property
     def _switch(self) -> Switch:
         if self._connection is None:

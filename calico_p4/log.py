@@ -6,6 +6,9 @@ from typing import Any
 
 import structlog
 
+QUIET = "warning"
+"""What is printed where nobody said what is wanted."""
+
 
 def configure(level: str = "info") -> None:
     """Set the least level that is printed. Raises ValueError for a word that is no level."""
@@ -21,10 +24,12 @@ def configure(level: str = "info") -> None:
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
 
 
 def get_logger() -> Any:
     """Return the program's logger."""
+    if not structlog.is_configured():  # structlog's own default prints to standard output, which is not the log's
+        configure(QUIET)
     return structlog.get_logger()

@@ -34,6 +34,7 @@ class Switch:
     def __init__(self, channel: Any, close: Callable[[], None], device_id: int = DEVICE_ID) -> None:
         """``channel`` is grpc's or the in-process one; ``close`` ends whatever is behind it."""
         self._close = close
+        self.channel = channel
         self.client = Client(channel, device_id)
         self.bench: EmbeddedClient | None = EmbeddedClient(channel, timeout_s=CONNECT_TIMEOUT_S)
         self.fresh = False

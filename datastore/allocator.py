@@ -10,7 +10,7 @@ Every operation costs a dictionary look-up, plus a step in a heap of free number
 
 import heapq
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,6 +61,20 @@ class Allocator:
             numbers = self._kinds[kind] = _Kind()
         known = numbers.ids.get(meaning)
         return known if known is not None else _assign(numbers, numbers.take(), meaning)
+
+    def adopt(self, rows: Iterable[tuple[str, str, int]]) -> None:
+        """Let each number of the (kind, meaning, number) stand for its meaning, as it did where this comes from.
+
+        Raises:
+            AllocatorError: a number is none, or it or its meaning is taken.
+        """
+        for kind, meaning, number in rows:
+            numbers = self._kinds.setdefault(kind, _Kind())
+            if number in numbers.meanings:
+                raise AllocatorError(f"{kind}: {number} stands for {numbers.meanings[number]!r} and can't stand for {meaning!r}")
+            self._adopt(numbers, kind, number, meaning)
+        for numbers in self._kinds.values():
+            numbers.free = [free for free in range(1, numbers.top) if free not in numbers.meanings]
 
     def find(self, kind: str, meaning: str) -> int | None:
         """Return the number that stands for ``meaning``, or None; gives out nothing."""

@@ -1,57 +1,119 @@
 """``calico-p4 get``."""
 
+import time
 from typing import Any
 
 import click
 
-from calico_p4.cli.recording import read
-from calico_p4.cli.tables import FORMATS, show
+from calico_p4.cli.columns import fitted
+from calico_p4.cli.sources import asking, source_options
 
-_COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
-    "endpoints": (("namespace", "name", "interface", "ips", "state"), ("tiers", "policies", "rules", "entries"), "full"),
-    "policies": (("kind", "namespace", "name", "tier", "endpoints", "state"), ("inbound", "outbound"), "full"),
-    "ipsets": (("id", "type", "members", "policies"), ("content",), "id"),
-    "entries": (("table", "key", "action"), ("owner",), "full"),
-    "tables": (("name", "entries", "size"), ("owner",), "name"),
+# Columns of -o table, columns that -o wide adds, and what -o name prints.
+_COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "endpoints": (("namespace", "name", "interface", "ips", "state"), ("tiers", "policies", "rules", "entries"), ("namespace", "name")),
+    "policies": (("kind", "namespace", "name", "tier", "endpoints", "state"), ("inbound", "outbound", "packets"), ("namespace", "name")),
+    "ipsets": (("id", "type", "members", "policies"), ("content",), ("id",)),
+    "entries": (("id", "table", "key", "action"), ("owner",), ("id",)),
+    "tables": (("name", "entries", "size", "used"), ("owner",), ("name",)),
+    "rules": (("packets", "decided", "passed", "stage", "policy", "rule_index", "action"), ("tier", "rule_id", "trigger"), ("policy", "rule_index")),
+    "drops": (("packets", "reason"), (), ("reason",)),
+    "degraded": (("object", "direction", "effect", "reason"), (), ("object",)),
+    "routes": (("name", "types", "node", "node_ip", "nat_outgoing"), ("same_subnet", "borrowed", "tunnels"), ("name",)),
+    "nodes": (("name", "ipv4", "ipv6", "own"), ("vtep", "vtep_mac", "asnumber"), ("name",)),
+    "services": (("namespace", "name", "type", "cluster_ips", "ports"), ("external_ips",), ("namespace", "name")),
+    "pools": (("name", "cidr", "masquerade", "ipip", "vxlan"), (), ("name",)),
+    "hostendpoints": (("name", "interface", "addresses", "tiers"), ("untracked_tiers", "pre_dnat_tiers", "forward_tiers", "profiles"), ("name",)),
+    "ports": (("name", "number", "kind", "mac", "addresses"), (), ("name",)),
+    "config": (("name", "value"), (), ("name",)),
 }
+FORMATS = ("table", "wide", "json", "yaml", "name")
+Items = list[dict[str, Any]]
 
 
 @click.command(name="get")
 @click.argument("what", type=click.Choice(list(_COLUMNS)))
-@click.argument("recording")
-@click.option("--until", type=click.IntRange(min=0), metavar="N", help="Stop before frame N.")
-@click.option("--table", "tables", multiple=True, metavar="TABLE", help="entries: only of this table; may be given again.")
-@click.option("-n", "--namespace", metavar="NAMESPACE", help="endpoints, policies: only of this namespace.")
+@source_options
+@click.option("--table", "tables", multiple=True, metavar="TABLE", help="entries: of this table; may be given again.")
+@click.option("--policy", metavar="NAME", help="entries: there because of this policy or profile.")
+@click.option("--pod", metavar="NAMESPACE/POD", help="entries: there because of this workload endpoint.")
+@click.option("--ipset", metavar="ID", help="entries: there because of this IP set.")
+@click.option("-n", "--namespace", metavar="NAMESPACE", help="Only what is in this namespace.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces, which is what happens without -n.")
+@click.option("--sort-by", metavar="FIELD", help="Sort by this field; numbers from large to small.")
+@click.option("-w", "--watch", is_flag=True, help="A running driver: go on, and print what is new or has changed.")
 @click.option("-o", "--output", type=click.Choice(FORMATS), default="table", show_default=True)
-def command(what: str, recording: str, until: int | None, tables: tuple[str, ...], namespace: str | None, output: str) -> None:
-    """List endpoints, policies, ipsets, entries or tables of a recording."""
-    items = _items(what, read(recording, until), tables)
-    if namespace is not None:
-        items = [item for item in items if item.get("namespace") == namespace]
-    if what == "entries" and output in ("table", "wide"):
+def command(what: str, source: str | None, at: int | None, ports: str | None, namespace: str | None, all_namespaces: bool, sort_by: str | None,
+            watch: bool, output: str, **filters: Any) -> None:  # fmt: skip
+    """List endpoints, policies, ipsets, entries, tables and more.
+
+    SOURCE is a recording ("-": standard input), a bundle, or the admin socket of a driver (unix:PATH); without it the running driver is
+    asked. `get entries` prints the rows of a dump.
+
+    Exit status: 0 listed; 1 a name that nothing has; 2 a bad argument or file; 3 the driver or the target can't be reached.
+    """
+    del all_namespaces
+    _check_filters(what, filters)
+    if watch and source is not None and not source.startswith("unix:"):
+        raise click.UsageError("--watch is for a running driver; this source does not change")
+    with asking(source, at, ports) as asked:
+        shown: Items = []
+        while True:
+            items = _sorted(_chosen(asked.ask("get", {"kind": what, **filters}), namespace), sort_by)
+            show(what, [item for item in items if item not in shown], output)
+            if not watch:
+                return
+            shown = items
+            time.sleep(1.0)
+
+
+def _check_filters(what: str, filters: dict[str, Any]) -> None:
+    given = [f"--{name.removesuffix('s')}" for name, value in filters.items() if value]
+    if given and what != "entries":
+        raise click.UsageError(f"{given[0]} is for get entries")
+
+
+def _chosen(items: Items, namespace: str | None) -> Items:
+    return items if namespace is None else [item for item in items if item.get("namespace") == namespace]
+
+
+def _sorted(items: Items, field: str | None) -> Items:
+    if field is None or not items:
+        return items
+    if field not in items[0]:
+        raise click.BadParameter(f"no field {field!r}; there are {', '.join(items[0])}", param_hint="--sort-by")
+    numbers = all(isinstance(item[field], int | float) for item in items)
+    return sorted(items, key=lambda item: item[field] if numbers else str(item[field]), reverse=numbers)
+
+
+def show(what: str, items: Items, output: str) -> None:
+    """Print objects in one of FORMATS."""
+    columns, wide, names = _COLUMNS[what]
+    if output == "json":
+        import json
+
+        click.echo(json.dumps(items, indent=1))
+    elif output == "yaml":
+        import yaml
+
+        click.echo(yaml.safe_dump(items, sort_keys=False), nl=False)
+    elif output == "name":
         for item in items:
-            owner = f"   # {item['owner']}" if output == "wide" else ""
-            click.echo(f"{item['table']} {item['key']} -> {item['action']}{owner}")
-        return
-    columns, wide, name = _COLUMNS[what]
-    if output == "name" and name == "full":
-        items = [{**item, "full": _full_name(what, item)} for item in items]
-    show(items, columns, output, wide, name)
+            kind = f"{item['kind']} " if what == "policies" else ""
+            click.echo(kind + "/".join(str(item[name]) for name in names if item[name] not in ("", None)))
+    elif what == "entries":
+        for item in items:
+            origin = f"   # {item['owner']} [{item['id']}]" if output == "wide" else ""
+            click.echo(f"{item['table']} {item['key']} -> {item['action']}{origin}")
+    else:
+        shown = [*columns, *(wide if output == "wide" else ())]
+        rows = [[column.upper().replace("_", "-") for column in shown], *([_cell(item[column]) for column in shown] for item in items)]
+        for line in fitted(rows):
+            click.echo(line)
 
 
-def _items(what: str, state: Any, tables: tuple[str, ...]) -> list[dict[str, Any]]:
-    if what == "entries":
-        from k8s_p4.rows import TABLES
-
-        unknown = set(tables) - TABLES.keys()
-        if unknown:
-            raise click.BadParameter(f"no table {min(unknown)!r}; there are {', '.join(sorted(TABLES))}", param_hint="--table")
-        return list(state.entries(tables))
-    return list({"endpoints": state.endpoints, "policies": state.policies, "ipsets": state.ip_sets, "tables": state.tables}[what]())
-
-
-def _full_name(what: str, item: dict[str, Any]) -> str:
-    if what == "entries":
-        return f"{item['table']} {item['key']}"
-    name = "/".join(filter(None, (item["namespace"], item["name"])))
-    return name if what == "endpoints" else f"{item['kind']} {name}"
+def _cell(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value)) or "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None or value == "" else str(value)

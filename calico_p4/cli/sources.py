@@ -27,11 +27,48 @@ class Source(Protocol):
         """Let go."""
 
 
+class _Bundle:
+    """A bundle: what ``get`` answers is in it; for other questions its state is built."""
+
+    def __init__(self, path: str) -> None:
+        self._path, self._scene = path, _Scene(self._build)
+
+    def _build(self) -> Any:
+        from calico_p4.inspect.bundle import open_bundle
+
+        return open_bundle(self._path)
+
+    def ask(self, question: str, arguments: Mapping[str, Any]) -> Any:
+        """Return the answer."""
+        if question == "get" and not any(value for name, value in arguments.items() if name != "kind"):
+            return read_answer(self._path, arguments["kind"])
+        return self._scene.ask(question, arguments)
+
+    def close(self) -> None:
+        """End its switch."""
+        self._scene.close()
+
+
+def read_answer(path: str, kind: str) -> Any:
+    """Return what ``get`` answered when the bundle was made; reads nothing else of it, for this is to be quick."""
+    import json
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return json.loads(archive.read(f"answers/{kind}.json"))
+    except KeyError:
+        fail(f"{path}: no bundle: it has no answers/{kind}.json", UNUSABLE)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        fail(f"{path}: {getattr(error, 'strerror', None) or error}", UNUSABLE)
+
+
 class _Scene:
     """A recording, replayed when the first question comes."""
 
     def __init__(self, open_scene: Callable[[], Any]) -> None:
-        self._open, self._scene = open_scene, None
+        self._open = open_scene
+        self._scene: Any = None
 
     def ask(self, question: str, arguments: Mapping[str, Any]) -> Any:
         """Return the answer."""
@@ -55,26 +92,44 @@ def source_options(function: Any) -> Any:
 
 
 @contextmanager
-def asking(source: str | None, at: int | None = None, ports: str | None = None) -> Iterator[Source]:
-    """Open a source: a recording, "-", unix:PATH of a driver's admin socket, or None for that of the driver on this machine."""
-    from_driver = source is None or source.startswith("unix:")
-    if from_driver and (at is not None or ports is not None):
-        raise click.UsageError("--at and --ports are for recordings; a running driver is asked about now")
+def asking(source: str | None, at: int | None = None, ports: str | None = None, packets: str | None = None) -> Iterator[Source]:
+    """Open a source: a recording, "-", a bundle, unix:PATH of a driver's admin socket, or None for that of the driver on this machine."""
+    path = source or ""
+    recorded = bool(path) and not path.startswith("unix:") and not is_bundle(path)
+    if not recorded and (at is not None or ports is not None or packets is not None):
+        raise click.UsageError("--at, --ports and --packets are for recordings; a bundle is one moment, a driver is asked about now")
     with failing():
-        opened = _driver(source) if from_driver else _recording(source or "", at, ports)
+        opened = _recording(path, at, ports, packets) if recorded else _Bundle(path) if path and not path.startswith("unix:") else _driver(source)
         try:
             yield opened
         finally:
             opened.close()
 
 
-def _recording(path: str, at: int | None, ports: str | None) -> Source:
+def is_bundle(path: str) -> bool:
+    """Tell a bundle, which is a zip archive, from a recording; what can't be read is a recording, and complained of as one."""
+    if path == "-":
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) == b"PK\x03\x04"
+    except OSError:
+        return False
+
+
+def _recording(path: str, at: int | None, ports: str | None, packets: str | None) -> Source:
     def replay() -> Any:
         from calico_p4.inspect.scene import replayed
         from calico_p4.ports import load_ports
 
         with reading(path):
-            return replayed(path, at, load_ports(ports) if ports else ())
+            scene = replayed(path, at, load_ports(ports) if ports else ())
+        if packets is not None:
+            from calico_p4.inspect.scene import send_all
+            from calico_p4.packets import load_packets
+
+            send_all(scene, load_packets(packets))
+        return scene
 
     return _Scene(replay)
 
@@ -100,12 +155,8 @@ def reading(path: str) -> Iterator[None]:
 @contextmanager
 def failing() -> Iterator[None]:
     """End the program with a message and the exit status for whatever can go wrong in asking."""
-    from calico_p4.inspect.suggest import Unknown
-
     try:
         yield
-    except Unknown as error:
-        fail(str(error), NO)
     except click.ClickException:
         raise
     except Exception as error:
@@ -118,13 +169,14 @@ def failing() -> Iterator[None]:
 def _status_of(error: Exception) -> int | None:
     from calico_p4.files import BadFile
     from calico_p4.inspect.matching import Disagreement
+    from calico_p4.inspect.suggest import Unknown
     from calico_p4.p4runtime.errors import TargetError
 
     if isinstance(error, BadFile):
         return UNUSABLE
     if isinstance(error, TargetError):
         return UNREACHABLE
-    return NO if isinstance(error, Disagreement) else None
+    return NO if isinstance(error, Disagreement | Unknown) else None
 
 
 def fail(text: str, status: int) -> NoReturn:

@@ -37,10 +37,7 @@ def command(source: str | None, at: int | None, ports: str | None, everyone: boo
     """
     wanted = {"source": origin, "family": int(family) if family else None, **given}
     with asking(source, at, ports) as asked:
-        if everyone:
-            answer = asked.ask("matrix", wanted)
-        else:
-            answer = asked.ask("trace", wanted | ({"verify": verify} if verify else {}))
+        answer = asked.ask("matrix" if everyone else "trace", wanted if everyone or not verify else wanted | {"verify": verify})
     if not show_data(answer, output):
         for line in matrix_lines(answer) if everyone else lines(answer, output == "wide"):
             click.echo(line)

@@ -79,6 +79,10 @@ class History:
         if found is not None:
             self._frames[found] = frame
 
+    def put(self, of: Object, frame: int) -> None:
+        """Take in what is known of one object."""
+        self._frames[of] = frame
+
     def frame(self, of: Object) -> int | None:
         """Return the frame that spoke of an object last."""
         return self._frames.get(of)

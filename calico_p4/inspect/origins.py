@@ -175,7 +175,7 @@ class Origins:
         if slots:
             path = self._scene.translator.slot_origin(table.partition(".")[0], slots[0])
             return path_words(path) if path else f"slot {slots[0]}, which nothing leads to"
-        shown = sorted(map(str, objects))
+        shown = [str(each) for each in sorted(objects, key=lambda each: (each.kind != "WorkloadEndpoint", each))]
         return ", ".join(shown[:3]) + (f" and {len(shown) - 3} more" if len(shown) > 3 else "") if shown else "the node itself"
 
     def frames(self, objects: frozenset[Object]) -> dict[str, int]:

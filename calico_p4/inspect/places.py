@@ -40,12 +40,20 @@ def _workload(scene: Scene, text: str) -> Place:
     name = text
     for prefix in _PREFIXES:
         name = name.removeprefix(prefix)
-    key = scene.places.endpoint(name)
+    key = scene.places.endpoint(name) or _by_id(scene, name)
     if key is None:
         if name.startswith(("svc/", "service/")):
             raise Unknown(f"{text}: services have no place in the pipeline yet; name a pod or an address")
         raise unknown("workload endpoint", name, [scene.places.name(key) for key in scene.store.endpoints])
     return workload_place(scene, key)
+
+
+def _by_id(scene: Scene, name: str) -> WorkloadEndpointID | None:
+    """The endpoint of that id, ORCHESTRATOR/WORKLOAD/ENDPOINT, where the workload of Kubernetes is NAMESPACE/POD."""
+    orchestrator, _, rest = name.partition("/")
+    workload, _, endpoint = rest.rpartition("/")
+    key = WorkloadEndpointID(orchestrator, workload, endpoint)
+    return key if key in scene.store.endpoints else None
 
 
 def workload_place(scene: Scene, key: WorkloadEndpointID) -> Place:

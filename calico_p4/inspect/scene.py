@@ -4,14 +4,18 @@ A recording becomes one by being replayed into an embedded switch of its own; a 
 the target's entries is answered from what was read back over P4Runtime, never from what the driver wanted to be there.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from calico_p4.bench import Bench
 from calico_p4.driver import Driver
+from calico_p4.hits import drops
 from calico_p4.inspect.objects import History
 from calico_p4.names import Places
 from calico_p4.p4runtime.errors import TargetError
+from calico_p4.packets import Packet
 from calico_p4.ports import PortInventory
 from calico_p4.push import BATCH
 from calico_p4.switch import Switch, embedded
@@ -71,6 +75,14 @@ class Scene:
         """Return the rows that the driver wants in a table."""
         return self.driver.tracker.desired.rows(table)
 
+    def hits(self) -> Counter[Any]:
+        """Return the packets counted for each (stage, path of rules) since the target started. Raises TargetError."""
+        return self.driver.hits.totals(self.switch.client, self.translator) if self.switch is not None else Counter()
+
+    def drops(self) -> dict[int, int]:
+        """Return the packets dropped by reason. Raises TargetError."""
+        return drops(self.switch.client) if self.switch is not None else {}
+
     def glass(self) -> Switch:
         """Return a switch with the target's ports and the entries read back, through which packets can be sent without a trace.
 
@@ -100,6 +112,13 @@ class Replayed(Scene):
         """End the switch."""
         if self.switch is not None:
             self.switch.close()
+
+
+def send_all(scene: Scene, packets: Sequence[Packet]) -> None:
+    """Send packets of the replay contract through a scene's switch, for their counts; ``after`` does not matter."""
+    bench = Bench(scene.driver, scene.glass().bench)  # type: ignore[arg-type]
+    for packet in packets:
+        bench.send(packet)
 
 
 def switch_with(ports: Mapping[str, int], rows: Mapping[str, Rows]) -> Switch:

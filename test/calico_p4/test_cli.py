@@ -103,7 +103,7 @@ def test_an_endpoint_described():
     [
         (["get", "endpoints", "none.felixstream"], 2, "calico-p4: none.felixstream: No such file or directory"),
         (["get", "pods", QUICKSTART], 2, "'pods' is not one of"),
-        (["get", "entries", QUICKSTART, "--table", "prot"], 2, "no table 'prot'; there are answer_port"),
+        (["get", "entries", QUICKSTART, "--table", "prot"], 1, "no table 'prot'; did you mean port?"),
         (["describe", "endpoint", "shop/nobody", QUICKSTART], 1, "no endpoint 'shop/nobody'; there are: kube-system/coredns-1"),
         (["--log-level", "loud", "replay", QUICKSTART], 2, "'loud' is no log level"),
         (["replay"], 2, "Missing argument 'RECORDING'"),

@@ -1,0 +1,171 @@
+"""One object in full: ``describe``. Lines for people, and the object as the stream gave it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from calico_p4.inspect.difference import plain
+from calico_p4.inspect.labels import row_id
+from calico_p4.inspect.listing import Filter, Holding, entries, find_policy, rule_hits, selector_of
+from calico_p4.inspect.objects import Object, policy_object, profile_object
+from calico_p4.inspect.scene import Scene
+from calico_p4.inspect.suggest import unknown
+from calico_p4.offline import DIRECTIONS, live
+from felix_proto.types import PolicyID, Rule, TierInfo, WorkloadEndpoint, WorkloadEndpointID
+from translator.names import endpoint_name
+
+Lines = Iterator[str]
+_NOT_MATCHED = ("action", "rule_id", "metadata", "http_match", "src_service_account_match", "dst_service_account_match")
+
+
+def describe(scene: Scene, kind: str, name: str) -> dict[str, Any]:
+    """Return ``lines`` and ``object``. Raises Unknown for a name that nothing has."""
+    lines, value = DESCRIBED[kind](scene, name)
+    return {"kind": kind, "name": name, "lines": list(lines), "object": plain(value)}
+
+
+def _endpoint(scene: Scene, name: str) -> tuple[Lines, Any]:
+    key = scene.places.endpoint(name)
+    if key is None:
+        raise unknown("endpoint", name, [scene.places.name(key) for key in scene.store.endpoints])
+    return _endpoint_lines(Holding(scene), key), scene.store.endpoints[key]
+
+
+def _endpoint_lines(state: Holding, key: WorkloadEndpointID) -> Lines:
+    """The endpoint itself, then for each direction what decides, in order, then its rows."""
+    endpoint = state.store.endpoints[key]
+    yield from _head(state, key, endpoint)
+    for direction in DIRECTIONS:
+        yield f"{direction.capitalize()}:"
+        for tier in endpoint.tiers:
+            yield from _tier(state, tier, direction)
+        for profile in endpoint.profile_ids:
+            yield f"  Profile {profile}"
+            yield from _rule_lines(getattr(state.store.profiles.get(profile), _rules_of(direction), None))
+        yield "  End of profiles: deny"
+    yield "Entries:"
+    for item in entries(state.scene, Filter(pod="/".join(key))):
+        yield f"  {item['table']} {item['key']} -> {item['action']}"
+
+
+def _head(state: Holding, key: WorkloadEndpointID, endpoint: WorkloadEndpoint) -> Lines:
+    port, frame = state.ports.get(endpoint.name), state.scene.history.frame(Object("WorkloadEndpoint", "/".join(key)))
+    yield f"Name:       {state.places.name(key)}"
+    yield f"Id:         {'/'.join(key)}"
+    yield f"State:      {endpoint.state}"
+    yield f"Interface:  {endpoint.name} (MAC {port.mac.to_bytes(6).hex(':') if port else 'unknown'})"
+    yield f"Addresses:  {', '.join((*endpoint.ipv4_nets, *endpoint.ipv6_nets)) or 'none'}"
+    yield f"Last frame: {'-' if frame is None else frame}"
+    for entry in state.degraded:
+        if entry.object == endpoint_name(key):
+            yield f"Degraded:   {entry.direction}: {entry.effect}: {entry.reason}"
+
+
+def _rules_of(direction: str) -> str:
+    return "inbound_rules" if direction == "ingress" else "outbound_rules"
+
+
+def _tier(state: Holding, tier: TierInfo, direction: str) -> Lines:
+    policies = list(live(tier, direction))
+    if not policies:
+        return
+    yield f"  Tier {tier.name} (at its end: {tier.default_action or 'Deny'})"
+    for policy in policies:
+        yield f"    {policy_object(policy)}"
+        yield from (f"  {line}" for line in _rule_lines(getattr(state.store.policies.get(policy), _rules_of(direction), None)))
+
+
+def _rule_lines(rules: tuple[Rule, ...] | None) -> Lines:
+    if rules is None:
+        yield "    was never sent: closed"
+        return
+    for index, rule in enumerate(rules):
+        yield f"    {index} {rule.action or 'allow'}{criteria(rule)}"
+
+
+def _policy(scene: Scene, name: str) -> tuple[Lines, Any]:
+    found = find_policy(scene, name)
+    if found.kind == "Profile":
+        profile = scene.store.profiles[found.name]
+        return _owner_lines(scene, found, profile, ""), profile
+    (key,) = (key for key in scene.store.policies if policy_object(key) == found)
+    return _owner_lines(scene, found, scene.store.policies[key], scene.store.policies[key].tier or key.tier), scene.store.policies[key]
+
+
+def _owner_lines(scene: Scene, found: Object, value: Any, tier: str) -> Lines:
+    frame = scene.history.frame(found)
+    yield f"Name:       {found}"
+    yield f"Tier:       {tier or '-'}"
+    yield f"Selector:   {getattr(value, 'original_selector', '') or '-'}"
+    yield f"Last frame: {'-' if frame is None else frame}"
+    yield f"Governs:    {', '.join(_governed(scene, found)) or 'no endpoint of this node'}"
+    counts = {(hit["stage"], hit["rule_index"]): hit["packets"] for hit in rule_hits(scene) if hit["policy"] == str(found)}
+    for direction, rules in (("ingress", value.inbound_rules), ("egress", value.outbound_rules)):
+        yield f"{direction.capitalize()} rules:"
+        for index, rule in enumerate(rules):
+            yield f"  {index} {rule.action or 'allow'}{criteria(rule)}  (rule id {rule.rule_id or '-'}, {counts.get((direction, index), 0)} packets)"
+    yield "Entries:"
+    for table, number in _counts(entries(scene, Filter(policy=str(found)))).items():
+        yield f"  {table}: {number}"
+
+
+def _governed(scene: Scene, found: Object) -> Iterator[str]:
+    for key, endpoint in sorted(scene.store.endpoints.items()):
+        names: set[PolicyID | str] = {*endpoint.profile_ids}
+        for tier in endpoint.tiers:
+            names |= {*tier.ingress_policies, *tier.egress_policies}
+        if any((profile_object(name) if isinstance(name, str) else policy_object(name)) == found for name in names):
+            yield scene.places.name(key)
+
+
+def _counts(items: Any) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for item in items:
+        found[item["table"]] = found.get(item["table"], 0) + 1
+    return found
+
+
+def _ip_set(scene: Scene, name: str) -> tuple[Lines, Any]:
+    known = scene.store.ip_sets.get(name)
+    if known is None:
+        raise unknown("IP set", name, scene.store.ip_sets)
+    return _set_lines(scene, name, known), {"type": int(known.type), "members": sorted(known.members)}
+
+
+def _set_lines(scene: Scene, name: str, known: Any) -> Lines:
+    yield f"Id:         {name}"
+    yield f"Selector:   {selector_of(scene, name) or '-'}"
+    frame = scene.history.frame(Object("IPSet", name))
+    yield f"Last frame: {'-' if frame is None else frame}"
+    yield f"Members:    {len(known.members)}"
+    yield from (f"  {member}{_owner(scene, member)}" for member in sorted(known.members))
+    yield "Entries:"
+    for item in entries(scene, Filter(ipset=name)):
+        yield f"  {row_id(item['table'], item['key'])} {item['table']} {item['key']} -> {item['action']}"
+
+
+def _owner(scene: Scene, member: str) -> str:
+    """The local endpoint that a member is, where it is one."""
+    address, slash, length = member.partition(",")[0].partition("/")
+    if slash and length not in ("32", "128"):
+        return ""
+    key = scene.places.owner(address)
+    return f"  {scene.places.name(key)}" if key is not None else ""
+
+
+def criteria(rule: Rule) -> str:
+    """Return the criteria of a rule by their names on the wire, those that say nothing left out."""
+    given = [(name, getattr(rule, name)) for name in rule._fields if name not in _NOT_MATCHED and not name.startswith("original_")]
+    return "".join(f" {name}={_value(name, value)}" for name, value in given if value not in ((), None, 0, ""))
+
+
+def _value(name: str, value: Any) -> str:
+    if name in ("icmp", "not_icmp"):
+        return "/".join(str(part) for part in value if part is not None)
+    if name.endswith("_ports"):
+        return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in value)
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+DESCRIBED: dict[str, Callable[[Scene, str], tuple[Lines, Any]]] = {
+    "endpoint": _endpoint, "pod": _endpoint, "policy": _policy, "profile": _policy, "ipset": _ip_set,
+}  # fmt: skip
