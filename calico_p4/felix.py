@@ -6,6 +6,7 @@ Felix passes on:
     CALICO_P4_TARGET      unix:PATH or HOST:PORT of the P4Runtime server, or embedded; default unix:/run/calico-p4/target.sock
     CALICO_P4_STATE       folder of the allocator's file; default /var/lib/calico-p4
     CALICO_P4_PORTS       a ports file, as for replay --ports
+    CALICO_P4_ADMIN       unix:PATH where questions are answered; default unix:/run/calico-p4/admin.sock; none: nowhere
     CALICO_P4_LOG_LEVEL   debug, info (default), warning or error
 
 The driver ends when Felix closes fd 3, and within moments of SIGTERM; it never clears the switch, for the next one takes over what is there.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from calico_p4 import log
+from calico_p4.admin.server import AdminServer
 from calico_p4.files import BadFile
 from calico_p4.live import Live
 from calico_p4.ports import load_ports
@@ -26,6 +28,7 @@ from calico_p4.replay import open_allocator
 from datastore.allocator import AllocatorError
 
 READ_FD, WRITE_FD = 3, 4
+NOWHERE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Settings:
     target: str = "unix:/run/calico-p4/target.sock"
     state: str = "/var/lib/calico-p4"
     ports: str | None = None
+    admin: str = "unix:/run/calico-p4/admin.sock"
     log_level: str = "info"
 
     @classmethod
@@ -61,7 +65,24 @@ def run(settings: Settings, read_fd: int = READ_FD, write_fd: int = WRITE_FD) ->
     """Drive the target from the frames on ``read_fd``; returns the exit status."""
     ports = load_ports(settings.ports) if settings.ports else []
     with os.fdopen(read_fd, "rb", buffering=0) as frames, os.fdopen(write_fd, "wb", buffering=0) as status:
-        return Live(settings.target, open_allocator(settings.state), ports, status.write).run(frames)
+        live = Live(settings.target, open_allocator(settings.state), ports, status.write)
+        admin = _answer_questions(settings.admin, live)
+        try:
+            return live.run(frames)
+        finally:
+            if admin is not None:
+                admin.stop()
+
+
+def _answer_questions(address: str, live: Live) -> AdminServer | None:
+    """Open the admin socket; a driver that can't be asked still drives."""
+    if address == NOWHERE:
+        return None
+    try:
+        return AdminServer(address, live.ask)
+    except (OSError, ValueError) as error:
+        log.get_logger().error("questions can't be asked", admin=address, error=str(error))
+        return None
 
 
 def _leave(_number: int, _frame: Any) -> None:

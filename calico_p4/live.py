@@ -9,10 +9,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from calico_p4.degraded import Degraded
 from calico_p4.driver import Driver
+from calico_p4.inspect.objects import History
 from calico_p4.log import get_logger
 from calico_p4.p4runtime.errors import TargetError
 from calico_p4.status import StatusReporter
@@ -23,6 +25,8 @@ from felix_proto.framing import ByteStream, Frame, FrameError, iter_frames
 from translator.names import endpoint_name
 
 QUEUE_FRAMES = 1024
+ANSWER_S = 110.0
+"""How long a question may wait for its turn and be worked on."""
 MAX_DELAY_S = 0.1
 HOLD_OFF_S = 1.0
 LOOK_S = 1.0
@@ -30,7 +34,8 @@ LOOK_S = 1.0
 RETRY_FIRST_S, RETRY_LAST_S = 0.5, 30.0
 _END = None
 
-Item = Frame | FrameError | OSError | None
+Work = Callable[[], None]
+Item = Frame | FrameError | OSError | Work | None
 
 
 class Backoff:
@@ -60,6 +65,10 @@ class Live:
         self._log = get_logger()
         self._status = StatusReporter(time.monotonic())
         self._driver = Driver(None, allocator, ports)
+        self._ports = ports
+        self.history = History()
+        """Which frame spoke of each object last."""
+        self._applied = 0
         self._switch: Switch | None = None
         self._dirty_since_s: float | None = None
         self._rest_due_s: float | None = None
@@ -76,7 +85,7 @@ class Live:
             except queue.Empty:
                 continue
             while item is not _END and not isinstance(item, Exception):
-                self._apply(item)
+                self._apply(item) if isinstance(item, Frame) else item()
                 if self._overdue() or self._frames.empty():
                     break
                 item = self._frames.get()
@@ -92,9 +101,40 @@ class Live:
         except (FrameError, OSError) as error:
             self._frames.put(error)
 
+    def ask(self, question: str, arguments: Mapping[str, Any]) -> Any:
+        """Answer a question of `calico_p4.inspect.questions`, from any thread: it is worked out between two frames.
+
+        Raises what the question raises, and TimeoutError.
+        """
+        answered: Future[Any] = Future()
+
+        def work() -> None:
+            scene = self._scene()
+            try:
+                answered.set_result(answer(scene, question, arguments))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is for whoever asked
+                answered.set_exception(error)
+            finally:
+                scene.close()
+
+        from calico_p4.inspect.questions import answer
+
+        self._frames.put(work, timeout=ANSWER_S)
+        return answered.result(timeout=ANSWER_S)
+
+    def _scene(self) -> Any:
+        from calico_p4.inspect.scene import Scene
+
+        scene = Scene(self._driver, self._switch, self.history, f"the driver of {self._target}", self._applied, self._decoder.generation)
+        scene.extra_ports = self._ports
+        return scene
+
     def _apply(self, frame: Frame) -> None:
+        self._applied = frame.index + 1
         try:
-            self._driver.apply(self._decoder.decode(frame).payload)
+            payload = self._decoder.decode(frame).payload
+            self.history.note(frame.index, payload)
+            self._driver.apply(payload)
         except DecodeError as error:
             self._log.error("frame not decoded", frame=error.frame, offset=error.offset, reason=error.reason)
             lost = Degraded(f"Frame {error.frame}", f"byte {error.offset}: {error.reason}", "partial")

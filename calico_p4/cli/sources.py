@@ -135,7 +135,13 @@ def _recording(path: str, at: int | None, ports: str | None, packets: str | None
 
 
 def _driver(address: str | None) -> Source:
-    fail(f"no SOURCE is given, and no driver can be asked at {address or os.environ.get(ADMIN_VARIABLE, DEFAULT_ADMIN)}", UNREACHABLE)
+    from calico_p4.admin.client import AdminClient
+    from calico_p4.p4runtime.errors import TargetLost
+
+    try:
+        return AdminClient(address or os.environ.get(ADMIN_VARIABLE) or DEFAULT_ADMIN)
+    except TargetLost as error:
+        fail(f"{error}{'' if address else '; give a recording, a bundle or unix:PATH as SOURCE'}", UNREACHABLE)
 
 
 @contextmanager

@@ -33,12 +33,14 @@ def _all(scene: Scene) -> Iterator[tuple[str, bool, str]]:
 
 
 def _target(scene: Scene) -> Iterator[tuple[str, bool, str]]:
+    if scene.switch is None:
+        yield "target", False, "lost; what follows is as last known"
     try:
         rows = scene.all_rows()
     except (TargetError, Disagreement) as error:
         yield "target", False, str(error)
         return
-    yield "target", True, f"{sum(map(len, rows.values()))} entries read back from {len(rows)} tables"
+    yield "entries", True, f"{sum(map(len, rows.values()))} entries in {len(rows)} tables"
     differs = sum(1 for table, there in rows.items() for key in there.keys() ^ scene.desired(table).keys())
     differs += sum(1 for table, there in rows.items() for key, value in there.items() if scene.desired(table).get(key, value) != value)
     yield "as wanted", not differs, f"{differs} entries differ from what is wanted{', see diff desired actual' if differs else ''}"

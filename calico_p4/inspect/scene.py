@@ -14,7 +14,7 @@ from calico_p4.driver import Driver
 from calico_p4.hits import drops
 from calico_p4.inspect.objects import History
 from calico_p4.names import Places
-from calico_p4.p4runtime.errors import TargetError
+from calico_p4.p4runtime.errors import TargetError, TargetLost
 from calico_p4.packets import Packet
 from calico_p4.ports import PortInventory
 from calico_p4.push import BATCH
@@ -62,9 +62,9 @@ class Scene:
         return Places(self.driver.store, self.driver.ports)
 
     def rows(self, table: str) -> Rows:
-        """Return the rows of a table that are on the target, read back once. Raises TargetError."""
+        """Return the rows of a table that are on the target, read back once; while it is lost, as last known. Raises TargetError."""
         if table not in self._rows:
-            self._rows[table] = self.switch.read(table) if self.switch is not None else {}
+            self._rows[table] = self.switch.read(table) if self.switch is not None else self.driver.tracker.actual.rows(table)
         return self._rows[table]
 
     def all_rows(self) -> Mapping[str, Rows]:
@@ -89,6 +89,8 @@ class Scene:
         Raises:
             TargetError: the target can't be read.
         """
+        if self.switch is None:
+            raise TargetLost("the target is lost, so its entries can't be read back")
         if self._glass is None:
             self._glass = switch_with({port.name: port.number for port in self.ports.all()}, self.all_rows())
         return self._glass

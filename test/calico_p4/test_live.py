@@ -82,7 +82,7 @@ def driver(folder: Path, target: str, **environment: str) -> Iterator[Felix]:
     read, to_driver = os.pipe()
     from_driver, write = os.pipe()
     start = f"import os; os.dup2({read}, 3); os.dup2({write}, 4); from calico_p4.felix import main; main()"
-    settings = {"CALICO_P4_TARGET": target, "CALICO_P4_STATE": str(folder / "state"), **environment}
+    settings = {"CALICO_P4_TARGET": target, "CALICO_P4_STATE": str(folder / "state"), "CALICO_P4_ADMIN": f"unix:{folder / 'admin.sock'}", **environment}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", start], pass_fds=(read, write), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, **settings}
