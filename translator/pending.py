@@ -107,7 +107,7 @@ def _route(route: RouteUpdate) -> Degraded | None:
         tunnel = read_route(route).tunnel
     except (Untranslatable, ValueError) as error:
         return Degraded(name, str(error), "partial")
-    return _partial(name, [f"needs a tunnel ({tunnel}) and is sent without one"] if tunnel else [])
+    return _partial(name, [f"needs a tunnel ({tunnel}) and gets none: what goes there is dropped"] if tunnel else [])
 
 
 def _pool(pool: IPAMPool) -> Degraded | None:

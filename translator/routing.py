@@ -5,7 +5,7 @@ stream's routes call a local host or local tunnel), then those of the workload e
 say, the subnets that ports are connected to, and a default route for each family by the first uplink.
 
 An address owned by two endpoints belongs to the one with the lowest (orchestrator, workload, endpoint) id. A route that needs a
-tunnel is led to the port of its node without one; `pending` lists it.
+tunnel drops what goes there rather than let it leave in the clear; `pending` lists it.
 """
 
 from __future__ import annotations

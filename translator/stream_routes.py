@@ -19,8 +19,9 @@ _TUNNELS = {IPPoolType.VXLAN: "VXLAN", IPPoolType.IPIP: "IPIP"}
 class StreamRoute(NamedTuple):
     """One route: its place (`addresses`), and
 
-    * own: an address of this node; * blackhole: a block of this node, of which only the addresses in use are routed;
-    * via: by the port that leads to `gateway` (place of a node's address); * nothing: no row.
+    * own: an address of this node; * blackhole: a block of this node, of which only the addresses in use are routed, or what needs a
+      tunnel, because it must not leave in the clear; * via: by the port that leads to `gateway` (place of a node's address);
+    * nothing: no row.
 
     `tunnel`: the tunnel that this route needs and does not get, "" if it needs none.
     """
@@ -42,6 +43,8 @@ def read_route(route: RouteUpdate) -> StreamRoute:
     if not (route.types & _WORKLOAD or tunnel_address):
         return StreamRoute(place, "nothing")
     tunnel = "" if route.same_subnet and not tunnel_address else _TUNNELS.get(IPPoolType(route.ip_pool_type), "")
-    if not route.dst_node_ip or not (tunnel or route.same_subnet or route.ip_pool_type == IPPoolType.NO_ENCAP):
-        return StreamRoute(place, "nothing", 0, tunnel)
-    return StreamRoute(place, "via", parse_address(route.dst_node_ip.partition("/")[0]), tunnel)
+    if tunnel:
+        return StreamRoute(place, "blackhole", 0, tunnel)
+    if not route.dst_node_ip or not (route.same_subnet or route.ip_pool_type == IPPoolType.NO_ENCAP):
+        return StreamRoute(place, "nothing")
+    return StreamRoute(place, "via", parse_address(route.dst_node_ip.partition("/")[0]))
