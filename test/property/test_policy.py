@@ -31,7 +31,7 @@ from test.support.trial import Failure, Make, Shape, Tally, minimised, trial
 
 SEED = int(os.environ.get("CALICO_P4_SEED") or SystemRandom().randrange(1 << 32))
 CLUSTERS = int(os.environ.get("CALICO_P4_CLUSTERS") or 0)
-BUDGET_SECONDS = 30.0
+BUDGET_SECONDS = 20.0
 
 
 @pytest.mark.parametrize("make", [on_embedded, on_model], ids=lambda make: make.__name__)

@@ -35,6 +35,7 @@ class Cluster:
     config: tuple[tuple[str, str], ...] = ()
     count: int = 0
     flaws: bool = False
+    legacy: bool = False
 
     def net_sets(self) -> list[str]:
         """Return the ids of the sets of addresses."""
@@ -52,7 +53,7 @@ class Cluster:
 
 def cluster(rng: Random) -> Cluster:
     """Draw a cluster of a few endpoints, tiers and policies."""
-    made = Cluster(flaws=rng.random() < 0.15, config=_config(rng))
+    made = Cluster(flaws=rng.random() < 0.15, legacy=rng.random() < 0.15, config=_config(rng))
     made.sets = {name: frozenset(members) for name, members in values.BAD_SETS.items()}
     for _ in range(rng.randint(1, 5)):
         add_set(rng, made)
@@ -101,11 +102,19 @@ def add_tier(rng: Random, made: Cluster) -> None:
 def add_policy(rng: Random, made: Cluster) -> None:
     """A new policy in any place of any tier, for some endpoints."""
     tier, kind = rng.choice(made.tiers), rng.choice(KINDS)
-    policy = PolicyID(kind, "" if "Global" in kind else "ns", f"{tier.name}.p{made.fresh()}")
+    policy = _policy_id(kind, tier.name, made.fresh(), made.legacy)
     made.policies[policy] = (draw_rules(rng, made), draw_rules(rng, made))
     tier.policies.insert(rng.randint(0, len(tier.policies)), policy)
     for endpoint in made.endpoints:
         _govern(rng, made, policy, endpoint)
+
+
+def _policy_id(kind: str, tier: str, number: int, legacy: bool) -> PolicyID:
+    """An id as since 3.32, or as up to 3.31: tier, and a name that holds namespace and staging."""
+    if not legacy:
+        return PolicyID(kind, "" if "Global" in kind else "ns", f"{tier}.p{number}")
+    staged, namespace = "staged:" * kind.startswith("Staged"), "" if "Global" in kind else "ns/"
+    return PolicyID("", "", f"{namespace}{staged}{tier}.p{number}", tier)
 
 
 def _govern(rng: Random, made: Cluster, policy: PolicyID, endpoint: WorkloadEndpointID) -> None:

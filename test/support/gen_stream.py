@@ -47,7 +47,7 @@ def active(cluster: Cluster) -> World:
     named = {p for e in state.endpoints.values() for t in e.tiers for p in (*t.ingress_policies, *t.egress_policies)}
     for policy in sorted(named):
         inbound, outbound = cluster.policies[policy]
-        state.policies[policy] = felix.Policy(policy, policy.namespace, policy.name.partition(".")[0], inbound, outbound)
+        state.policies[policy] = felix.Policy(policy, policy.namespace, policy.tier or policy.name.partition(".")[0], inbound, outbound)
     for set_id in sorted(_named_sets(state)):
         if set_id in cluster.sets:
             state.apply(felix.IPSetUpdate(set_id, tuple(cluster.sets[set_id]), _set_type(set_id)))
