@@ -50,7 +50,7 @@ class Translator:
 
     def retired_slots(self, forget: bool = False) -> list[tuple[str, int, tuple[Ref, ...]]]:
         """The slots that went out of use since they were last forgotten; their numbers stay free until the next `rest`."""
-        found = []
+        found: list[tuple[str, int, tuple[Ref, ...]]] = []
         for stage, part in self.policy.stages.items():
             retired = part.tables.lists.slots.retired
             found += [(stage, number, path) for number, path in retired]

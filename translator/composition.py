@@ -20,7 +20,7 @@ MAX_ROWS = 65536
 
 
 CROWDED = 256
-"""Rows from which on a product of rules is searched for rows that can never be hit."""
+"""Rows from which on a product of rules is searched for rows that can never be hit; again whenever it has doubled."""
 
 
 class TooManyRows(Exception):
@@ -221,6 +221,7 @@ Head = Node | Meet
 def _backwards(steps: Sequence[Step], end: tuple[Row, ...], tail: tuple[Row, ...]) -> list[Row]:
     """Compose from the last rule to the first; rows are gathered in reverse, so that each step only appends."""
     out = list(reversed(end))
+    crowded = CROWDED
     for action, region, ref, rows in reversed(steps):
         if action == "pass" or action == "log":
             rest = tail if action == "pass" else tuple(reversed(out))
@@ -229,8 +230,9 @@ def _backwards(steps: Sequence[Step], end: tuple[Row, ...], tail: tuple[Row, ...
             if action == "pass":
                 out.extend(_denied_fragments(region, ref, tail))
             out.extend(reversed(_behind(region, ref, rest)))
-            if len(out) > CROWDED and region != UNCONDITIONAL:
+            if len(out) > crowded:
                 out = list(reversed(_prune(reversed(out), thorough=True)))
+                crowded = max(CROWDED, 2 * len(out))
         else:
             if region == UNCONDITIONAL:
                 out.clear()
@@ -283,7 +285,8 @@ def _prune(rows: Iterable[Row], thorough: bool = False) -> tuple[Row, ...]:
         seen.add(box)
         out.append(row)
         if thorough or l4.is_wide(box):
-            earlier.setdefault(box[:3], []).append(box)
+            alike = earlier.get(box[:3], ())
+            earlier[box[:3]] = [*(other for other in alike if not l4.covers(box, other)), box]
             if box == EVERYTHING:
                 break
     return tuple(out)

@@ -36,7 +36,7 @@ class ClassChange(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """The outcome of a `Side.commit`: (place, identity or 0) for each row that changed, and the identities touched."""
+    """One phase of following changes: (place, identity or 0) for each row that changed, and the identities touched."""
 
     rows: list[tuple[int, int]]
     classes: list[ClassChange]
@@ -57,8 +57,12 @@ class Side:
         self._free: list[int] = []
         self._masks: dict[int, int] = {}
         self._pending: dict[int, int] = {}
-        self._before: dict[int, int] = {}
         self._rows: dict[int, int] = {}
+        self._created: list[int] = []
+        self._renaming: dict[Class, int] = {}
+        self._gone: list[int] = []
+        self._dropped = (Commit([], []), Commit([], []), Commit([], []))
+        self._empty: set[Class] = set()
         self._copies: set[int] = set()
 
     # -- groups -------------------------------------------------------------------------------------------------------
@@ -86,9 +90,11 @@ class Side:
             pending[where] = masks.setdefault(new, new)
 
     def drop_group(self, bit: int) -> None:
-        """Forget a group that no rule names any more; commits, because its bit is free afterwards."""
+        """Forget a group that no rule names any more. Nobody asks for it, so all phases may be one."""
         self.change_group(bit, (), self.members(bit))
-        self._settle()
+        for phase, done in zip(self._dropped, self.commit(), strict=True):
+            phase.rows.extend(done.rows)
+            phase.classes.extend(done.classes)
         del self._group_names[bit]
         del self._by_group[bit]
         self._free.append(bit)
@@ -143,39 +149,79 @@ class Side:
             found.update(self._labels[row].id for row in self.places.inside(where))
         return found
 
-    def commit(self) -> Commit:
-        """Relabel what the changes since the last commit split, and report it."""
-        self._settle()
-        return self._report()
+    def commit(self) -> tuple[Commit, Commit, Commit]:
+        """Follow the changes since the last commit, in three phases; the state is that of a phase when it is reported.
 
-    def rest(self) -> Commit:
-        """Merge identities of equal content, the smaller relabelled: for quiet moments."""
+        1 `move`: places get other identities, new ones among them; 2 `rename`: identities change their meaning; 3 `retire`:
+        rows and identities that are no longer needed go. So an address never meets a meaning that is not its own: those
+        that leave an identity have left before it means something else, and none joins it in the same commit.
+        """
+        return self.move(), self.rename(), self.retire()
+
+    def move(self) -> Commit:
+        """Phase 1 of `commit`."""
         self._settle()
+        rows, self._rows = self._rows, {}
+        created, self._created = self._created, []
+        self.places.forget_nearby()
+        return Commit(list(rows.items()), [ClassChange(n, 0, self.content(n)) for n in created if n in self._classes])
+
+    @property
+    def renames(self) -> bool:
+        """Whether phase 2 will do anything."""
+        return bool(self._renaming)
+
+    def rename(self) -> Commit:
+        """Phase 2 of `commit`."""
+        renaming, self._renaming = self._renaming, {}
+        changes = []
+        for label, content in renaming.items():
+            changes.append(ClassChange(label.id, label.content, content))
+            self._rename(label, content)
+        return Commit([], changes)
+
+    def retire(self) -> Commit:
+        """Phase 3 of `commit`."""
+        gone, self._gone = self._gone, []
+        for where in gone:
+            label = self._labels.pop(where)
+            label.places.discard(where)
+            self._note_empty(label)
+        empty, self._empty = self._empty, set()
+        changes = [self._retire(label) for label in sorted(empty, key=lambda c: c.id) if not label.places]
+        return Commit([(where, 0) for where in gone], changes)
+
+    def rest(self) -> tuple[Commit, Commit, Commit]:
+        """As `commit`, and merge identities of equal content, the smaller relabelled: for quiet moments."""
+        phases = [self._dropped, self.commit()]
+        self._dropped = (Commit([], []), Commit([], []), Commit([], []))
         for same in [group for group in self._by_content.values() if len(group) > 1]:
             keep, *others = sorted(same, key=lambda c: (-len(c.places), c.id))
             for other in others:
                 self._move(list(other.places), keep)
+        phases.append((self.move(), self.rename(), self.retire()))
         copies, self._copies = self._copies, set()
         for number in sorted(copies & self._classes.keys()):
             self._rename(self._classes[number], self._classes[number].content)
-        report = self._report()
         self._numbers.settle()
-        return report
+        moved, renamed, retired = (_joined(each) for each in zip(*phases, strict=True))
+        return moved, renamed, retired
 
     def _settle(self) -> None:
+        """Decide which identities will change their meaning, and move all places that do not go with them."""
         moves: dict[Class, dict[int, list[int]]] = {}
-        fresh: dict[int, list[int]] = {}
+        leaving: dict[int, list[int]] = {}
         labels = self._labels
         for where, content in self.places.contents(self._take()):
             label = labels.get(where)
             if label is None:
                 if content:
-                    fresh.setdefault(content, []).append(where)
-            elif content != label.content:
+                    leaving.setdefault(content, []).append(where)
+            elif content != self._renaming.get(label, label.content):
                 moves.setdefault(label, {}).setdefault(content, []).append(where)
         for label, parts in moves.items():
-            self._split(label, parts)
-        for content, places in fresh.items():
+            self._split(label, parts, leaving)
+        for content, places in leaving.items():
             self._move(places, self._class_of(content))
 
     def _take(self) -> set[int]:
@@ -192,36 +238,32 @@ class Side:
                     affected.update(self.places.inside(where))
         return affected
 
-    def _split(self, label: Class, parts: dict[int, list[int]]) -> None:
-        """Some places of a class got other contents: the largest part keeps the name."""
+    def _split(self, label: Class, parts: dict[int, list[int]], leaving: dict[int, list[int]]) -> None:
+        """Some places of a class got other contents: the largest part keeps the name, the others are added to ``leaving``."""
         gone = parts.pop(0, [])
-        self._move(gone, None)
-        if not parts:
-            return
-        unchanged = len(label.places) - sum(map(len, parts.values()))
-        content, largest = max(parts.items(), key=lambda item: (len(item[1]), -item[0]))
+        self._gone += gone
+        unchanged = len(label.places) - len(gone) - sum(map(len, parts.values()))
+        content, largest = max(parts.items(), key=lambda item: (len(item[1]), -item[0]), default=(0, []))
         twin = max((len(c.places) for c in self._by_content.get(content, ())), default=0)
-        if len(largest) > unchanged and len(largest) > twin:
+        if len(largest) > unchanged and len(largest) > twin and label not in self._renaming:
             del parts[content]
-            moved = {where for places in parts.values() for where in places}
-            rest = label.places.difference(largest, moved) if unchanged else ()
-            old = label.content
-            self._rename(label, content)
-            if rest:
-                self._move(list(rest), self._class_of(old))
+            if unchanged or gone:  # what goes keeps its old meaning until it is gone
+                others = {where for places in parts.values() for where in places}
+                leaving.setdefault(label.content, []).extend(label.places.difference(largest, others))
+            self._renaming[label] = content
         for other, places in parts.items():
-            self._move(places, self._class_of(other))
+            leaving.setdefault(other, []).extend(places)
 
     def _class_of(self, content: int) -> Class:
-        same = self._by_content.get(content)
-        if same:
-            return same[0]
+        for label in self._by_content.get(content, ()):
+            if label not in self._renaming:
+                return label
         meaning = self._meaning(content)
         label = Class(self._numbers.get(meaning), content, meaning)
         self._classes[label.id] = label
         self._note(label)
-        self._by_content[content] = [label]
-        self._before.setdefault(label.id, 0)
+        self._by_content.setdefault(content, []).append(label)
+        self._created.append(label.id)
         for bit in bits(content):
             self._by_group[bit].add(label.id)
         return label
@@ -237,7 +279,6 @@ class Side:
 
     def _rename(self, label: Class, content: int) -> None:
         """Let a class mean other groups."""
-        self._before.setdefault(label.id, label.content)
         old = label.content
         self._unlink(label)
         meaning = self._meaning(content, label.meaning)
@@ -260,40 +301,37 @@ class Side:
         if not same:
             del self._by_content[label.content]
 
-    def _move(self, places: list[int], target: Class | None) -> None:
-        number = target.id if target else 0
+    def _move(self, places: list[int], target: Class) -> None:
         for where in places:
             old = self._labels.get(where)
             if old is not None:
                 old.places.discard(where)
-                if not old.places:
-                    self._retire(old)
-            if target is None:
-                self._labels.pop(where, None)
-            else:
-                self._labels[where] = target
-                target.places.add(where)
-            self._rows[where] = number
+                self._note_empty(old)
+            self._labels[where] = target
+            target.places.add(where)
+            self._rows[where] = target.id
 
-    def _retire(self, label: Class) -> None:
-        self._before.setdefault(label.id, label.content)
+    def _note_empty(self, label: Class) -> None:
+        if not label.places:
+            self._empty.add(label)
+
+    def _retire(self, label: Class) -> ClassChange:
         self._unlink(label)
         for bit in bits(label.content):
             self._by_group[bit].discard(label.id)
         del self._classes[label.id]
         self._numbers.retire(label.meaning)
+        return ClassChange(label.id, label.content, 0)
 
-    def _report(self) -> Commit:
-        rows, self._rows = self._rows, {}
-        self.places.forget_nearby()
-        before, self._before = self._before, {}
-        classes = []
-        for number, old in before.items():
-            label = self._classes.get(number)
-            new = label.content if label else 0
-            if old != new:
-                classes.append(ClassChange(number, old, new))
-        return Commit(list(rows.items()), classes)
+
+def _joined(commits: Iterable[Commit]) -> Commit:
+    """Several commits of one phase as one; the last row of a place counts."""
+    rows: dict[int, int] = {}
+    classes: list[ClassChange] = []
+    for commit in commits:
+        rows.update(commit.rows)
+        classes += commit.classes
+    return Commit(list(rows.items()), classes)
 
 
 def bits(mask: int) -> list[int]:

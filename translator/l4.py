@@ -10,6 +10,7 @@ could be inside with some ports.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -76,9 +77,25 @@ def _overlap(a: Intervals, b: Intervals) -> Intervals:
         return b
     if b is ALL_PORTS:
         return a
-    return tuple(
-        (max(low, low2), min(high, high2)) for low, high in a for low2, high2 in b if low <= high2 and low2 <= high
-    )
+    if len(a) == len(b) == 1:
+        low, high = max(a[0][0], b[0][0]), min(a[0][1], b[0][1])
+        return ((low, high),) if low <= high else ()
+    return _merge(a, b)
+
+
+def _merge(a: Intervals, b: Intervals) -> Intervals:
+    """Both lists walked side by side: a rule may have thousands of ranges."""
+    out = []
+    i = j = 0
+    while i < len(a) and j < len(b):
+        low, high = max(a[i][0], b[j][0]), min(a[i][1], b[j][1])
+        if low <= high:
+            out.append((low, high))
+        if a[i][1] < b[j][1]:
+            i += 1
+        else:
+            j += 1
+    return tuple(out)
 
 
 def _possible_kinds(protocols: int) -> int:
@@ -129,7 +146,13 @@ def covers(a: Box, b: Box) -> bool:
 
 
 def _within(inner: Intervals, outer: Intervals) -> bool:
-    return all(any(low <= first and last <= high for low, high in outer) for first, last in inner)
+    if len(outer) == 1:
+        return outer[0][0] <= inner[0][0] and inner[-1][1] <= outer[0][1]
+    for first, last in inner:
+        place = bisect_right(outer, (first, 65536)) - 1
+        if place < 0 or outer[place][1] < last:
+            return False
+    return True
 
 
 def is_wide(box: Box) -> bool:

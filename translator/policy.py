@@ -63,7 +63,7 @@ class Stage:
         self._catalog = catalog
         self._chains: dict[ChainKey, Chain] = {}
         self._bound: dict[WorkloadEndpointID, ChainKey] = {}
-        self._unswept: list[Chain] = []
+        self._unswept: dict[ChainKey, Chain] = {}
         self._came_from: dict[WorkloadEndpointID, ChainKey] = {}
         self._places: dict[WorkloadEndpointID, tuple[int, ...]] = {}
         self._members: dict[ChainKey, set[WorkloadEndpointID]] = {}
@@ -112,8 +112,8 @@ class Stage:
 
     def sweep(self, changes: list[Change]) -> None:
         """What `follow` left standing until addresses had their new identities, and endpoints their new chains."""
-        chains, self._unswept = self._unswept, []
-        for chain in chains:
+        chains, self._unswept = self._unswept, {}
+        for chain in chains.values():
             if self._chains.get(chain.key) is chain and self._members[chain.key]:
                 self.tables.sweep_self(chain, changes)
                 self._write_bindings(chain.key, changes)
@@ -127,8 +127,9 @@ class Stage:
                     if mask & (change.before | change.after):
                         self.tables.follow_peer(chain, change.id, change.after, changes)
                 if chain.head.self_mask and (own.rows or own.classes):
+                    # once for each phase: what is missing is added, what is left over is for `sweep`
                     self.tables.follow_self(chain, changes)
-                    self._unswept.append(chain)
+                    self._unswept.setdefault(chain.key, chain)
             except TooManyRows:
                 self._break(chain.key, TOO_MANY, changes)
 
@@ -170,7 +171,13 @@ class Stage:
             except TooManyRows:
                 self._break(chain.key, TOO_MANY, changes)
             else:
-                self._write_bindings(chain.key, changes)
+                for endpoint_id in sorted(self._members[chain.key]):
+                    if self._is_bound_to(chain, endpoint_id):  # those who come from elsewhere keep what they have till the end
+                        self._write_binding(endpoint_id, changes)
+
+    def _is_bound_to(self, chain: Chain, endpoint_id: WorkloadEndpointID) -> bool:
+        _, value = self._rows.get(endpoint_id, (0, ()))
+        return bool(value) and value[1] == chain.id
 
     def edit(self, keys: Iterable[ChainKey], changes: list[Change]) -> None:
         """Second half: make these chains anew, then the bindings of their endpoints."""
@@ -302,7 +309,7 @@ class PolicyPart:
         remade = self.catalog.users_of_sets(self.groups.update(store.ip_sets, dirty.ip_sets))
         touched, gone = self._bind(store, dirty)
         self._stage(store, dirty, touched, remade)
-        yield self._follow()
+        yield from self._follow()
         yield from self._edit(touched, gone)
         yield from self._sweep()
         self.groups.finish()
@@ -323,7 +330,7 @@ class PolicyPart:
         yield changes
         self.catalog.finish()
         self.groups.rest()
-        yield self._follow(rest=True)
+        yield from self._follow_rest()
         yield from self._sweep()
 
     def _bind(
@@ -348,8 +355,22 @@ class PolicyPart:
             for use in {use for use in uses if stage.in_use(use)} | stage.missing(touched[direction]):
                 self.catalog.stage(use, store)
 
-    def _follow(self, rest: bool = False) -> list[Change]:
-        commits = {name: side.rest() if rest else side.commit() for name, side in self.sides.items()}
+    def _follow(self) -> Iterator[list[Change]]:
+        """Members and identities move under the chains as they are: phase after phase (`identity.Side.commit`)."""
+        changes = self._follow_phase({name: side.move() for name, side in self.sides.items()})
+        if any(side.renames for side in self.sides.values()):
+            yield changes
+            yield self._follow_phase({name: side.rename() for name, side in self.sides.items()})
+            changes = []
+        changes += self._follow_phase({name: side.retire() for name, side in self.sides.items()})
+        yield changes
+
+    def _follow_rest(self) -> Iterator[list[Change]]:
+        phases = {name: side.rest() for name, side in self.sides.items()}
+        for number in range(3):
+            yield self._follow_phase({name: commits[number] for name, commits in phases.items()})
+
+    def _follow_phase(self, commits: Mapping[str, Commit]) -> list[Change]:
         changes: list[Change] = []
         self.stages["egress"].follow(commits["src"], commits["dst"], changes)
         self.stages["ingress"].follow(commits["dst"], commits["src"], changes)
