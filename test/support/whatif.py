@@ -53,3 +53,18 @@ def _tiers(endpoint: felix.WorkloadEndpoint, change: Mapping[str, Any]) -> felix
         gone, field = felix.PolicyID(**change["policy"]), f"{change['direction']}_policies"
         tiers = (each._replace(**{field: tuple(p for p in getattr(each, field) if p != gone)}) for each in endpoint.tiers)
     return endpoint._replace(tiers=tuple(tiers))
+
+
+def with_staged_enforced(world: World) -> World:
+    """Return the state in which every staged policy is enforced, in its place: under a name of its own that does not say staged."""
+    names = {key: felix.PolicyID(key.kind.removeprefix("Staged"), key.namespace, f"{key.name}-live") for key in world.policies if key.staged}
+    changed = copy(world)
+    changed.policies = {names.get(key, key): policy for key, policy in world.policies.items()}
+    changed.endpoints = {key: endpoint._replace(tiers=tuple(_named(tier, names) for tier in endpoint.tiers)) for key, endpoint in world.endpoints.items()}
+    return changed
+
+
+def _named(tier: felix.TierInfo, names: Mapping[felix.PolicyID, felix.PolicyID]) -> felix.TierInfo:
+    both = (tuple(names.get(key, key) for key in keys) for keys in (tier.ingress_policies, tier.egress_policies))
+    ingress, egress = both
+    return tier._replace(ingress_policies=ingress, egress_policies=egress)
