@@ -57,11 +57,16 @@ def _tiers(endpoint: felix.WorkloadEndpoint, change: Mapping[str, Any]) -> felix
 
 def with_staged_enforced(world: World) -> World:
     """Return the state in which every staged policy is enforced, in its place: under a name of its own that does not say staged."""
-    names = {key: felix.PolicyID(key.kind.removeprefix("Staged"), key.namespace, f"{key.name}-live") for key in world.policies if key.staged}
+    names = {key: _live(key) for key in world.policies if key.staged}
     changed = copy(world)
     changed.policies = {names.get(key, key): policy for key, policy in world.policies.items()}
     changed.endpoints = {key: endpoint._replace(tiers=tuple(_named(tier, names) for tier in endpoint.tiers)) for key, endpoint in world.endpoints.items()}
     return changed
+
+
+def _live(key: felix.PolicyID) -> felix.PolicyID:
+    """Up to 3.31 the name says that a policy is staged, afterwards the kind."""
+    return key._replace(kind=key.kind.removeprefix("Staged"), name=key.name.replace("staged:", "") + "-live")
 
 
 def _named(tier: felix.TierInfo, names: Mapping[felix.PolicyID, felix.PolicyID]) -> felix.TierInfo:
