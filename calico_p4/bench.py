@@ -124,7 +124,7 @@ class Bench:
 
     def _policy(self, injected: Injected, entered: Port, came: frames.Fields | None) -> list[dict[str, Any]]:
         """Return what decided in each stage that was met, in order."""
-        sender = self._places.behind(entered, came.src if came else None)
+        sender = self._places.at_interface(entered.name) if entered.kind == "workload" else None
         receiver = self._places.owner(came.dst) if came else None
         found = []
         for stage, key in (("egress", sender), ("ingress", receiver)):

@@ -66,7 +66,7 @@ def test_finsy_on_the_mini_program(python: str, server: str) -> None:
         seen = visit(python, server, "ports", "input_port", "enter", {"zone": 9}, "slots")
         check(seen, session)
         assert seen["counters"] == 20
-        assert {"table": "ports", "match": {"input_port": "1"}, "priority": 0} == {k: seen["during"][0][k] for k in ("table", "match", "priority")}
+        assert {k: seen["during"][0][k] for k in ("table", "match", "priority")} == {"table": "ports", "match": {"input_port": "1"}, "priority": 0}
 
 
 def test_finsy_on_our_pipeline(python: str, server: str) -> None:
