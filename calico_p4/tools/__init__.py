@@ -1,0 +1,1 @@
+"""Tools for recorded Felix streams: read, edit, judge, shrink and record them."""
