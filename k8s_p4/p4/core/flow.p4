@@ -1,6 +1,5 @@
-// flow: what is established. The tables, and the small controls that work around their look-ups; the
-// look-ups themselves stand in pipeline.p4, because a control applied twice would copy all
-// metadata in and out each time.
+// flow: what is established. The tables, and the small controls that work around their look-ups, of
+// which a packet has several; pipeline.p4 tells their order.
 //
 //   flow_v4/v6     (exact tuple on the wire, incarnations)   an accepted flow; two entries each:
 //       forth          the tuple of its first packet
@@ -134,7 +133,22 @@ const bit<8> TCP_ACK = 0x10;
         const default_action = learn_##family();                                       \
         LEARNS                                                                         \
         size = SIZE_FLOW;                                                              \
-    }                                                                                  \
+    }
+
+control FlowLookUp(inout metadata_t meta) {
+    FLOW_LEARNER(v4, 0, FLOW_KEY_V4)
+    FLOW_LEARNER(v6, 1, FLOW_KEY_V6)
+
+    apply {
+        if (meta.ip_version == 4) {
+            flow_v4.apply();
+        } else {
+            flow_v6.apply();
+        }
+    }
+}
+
+#define CLOSING_LEARNER(family, number, KEY)                                           \
     @id(ACTION_ID(STAGE_FLOW, number##4))                                              \
     action is_closing_##family() {                                                        \
         meta.closing = 1;                                                              \
@@ -158,46 +172,53 @@ const bit<8> TCP_ACK = 0x10;
         size = SIZE_CLOSING;                                                           \
     }
 
-// Applied several times each: see the top.
-#define LOOK_UP_FLOW                                                                   \
-            if (meta.ip_version == 4) {                                                \
-                flow_v4.apply();                                                       \
-            } else {                                                                   \
-                flow_v6.apply();                                                       \
-            }
-#define LOOK_UP_CLOSING                                                                \
-            if (meta.ip_version == 4) {                                                \
-                closing_v4.apply();                                                    \
-            } else {                                                                   \
-                closing_v6.apply();                                                    \
-            }
+control ClosingLookUp(inout metadata_t meta) {
+    CLOSING_LEARNER(v4, 0, FLOW_KEY_V4)
+    CLOSING_LEARNER(v6, 1, FLOW_KEY_V6)
+
+    apply {
+        if (meta.ip_version == 4) {
+            closing_v4.apply();
+        } else {
+            closing_v6.apply();
+        }
+    }
+}
+
 // The tuple of the packet on the wire, and that of what answers it.
-#define ASK_FOR_OWN_TUPLE                                                              \
-            if (meta.ip_version == 4) {                                                \
-                meta.flow_src_v4 = meta.src_v4;                                        \
-                meta.flow_dst_v4 = meta.dst_v4;                                        \
-            } else {                                                                   \
-                meta.flow_src_v6 = meta.src_v6;                                        \
-                meta.flow_dst_v6 = meta.dst_v6;                                        \
-            }                                                                          \
-            meta.flow_src_port = meta.own_src_port;                                    \
-            meta.flow_dst_port = meta.own_dst_port;                                    \
-            meta.flow_protocol = meta.own_protocol;                                    \
-            meta.flow_src_incarnation = meta.src_incarnation;                          \
-            meta.flow_dst_incarnation = meta.dst_incarnation;
-#define ASK_FOR_ANSWER                                                                 \
-            if (meta.ip_version == 4) {                                                \
-                meta.flow_src_v4 = meta.dst_v4;                                        \
-                meta.flow_dst_v4 = meta.src_v4;                                        \
-            } else {                                                                   \
-                meta.flow_src_v6 = meta.dst_v6;                                        \
-                meta.flow_dst_v6 = meta.src_v6;                                        \
-            }                                                                          \
-            meta.flow_src_port = meta.own_dst_port;                                    \
-            meta.flow_dst_port = meta.own_src_port;                                    \
-            meta.flow_protocol = meta.answer_protocol;                                 \
-            meta.flow_src_incarnation = meta.dst_incarnation;                          \
-            meta.flow_dst_incarnation = meta.src_incarnation;
+control AskOwnTuple(inout metadata_t meta) {
+    apply {
+        if (meta.ip_version == 4) {
+            meta.flow_src_v4 = meta.src_v4;
+            meta.flow_dst_v4 = meta.dst_v4;
+        } else {
+            meta.flow_src_v6 = meta.src_v6;
+            meta.flow_dst_v6 = meta.dst_v6;
+        }
+        meta.flow_src_port = meta.own_src_port;
+        meta.flow_dst_port = meta.own_dst_port;
+        meta.flow_protocol = meta.own_protocol;
+        meta.flow_src_incarnation = meta.src_incarnation;
+        meta.flow_dst_incarnation = meta.dst_incarnation;
+    }
+}
+
+control AskAnswer(inout metadata_t meta) {
+    apply {
+        if (meta.ip_version == 4) {
+            meta.flow_src_v4 = meta.dst_v4;
+            meta.flow_dst_v4 = meta.src_v4;
+        } else {
+            meta.flow_src_v6 = meta.dst_v6;
+            meta.flow_dst_v6 = meta.src_v6;
+        }
+        meta.flow_src_port = meta.own_dst_port;
+        meta.flow_dst_port = meta.own_src_port;
+        meta.flow_protocol = meta.answer_protocol;
+        meta.flow_src_incarnation = meta.dst_incarnation;
+        meta.flow_dst_incarnation = meta.src_incarnation;
+    }
+}
 
 // Whether the packet belongs to something that is tracked, and its tuple.
 control FlowTuple(in headers_t hdr, inout metadata_t meta) {

@@ -249,14 +249,15 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     Policy() policy;
     Forward() forward;
     FlowTuple() flow_tuple;
+    AskOwnTuple() ask_own_tuple;
+    AskAnswer() ask_answer;
+    FlowLookUp() flow;
+    ClosingLookUp() closing;
     FlowTimeouts() flow_timeouts;
     FlowFound() flow_found;
     FlowAccepted() flow_accepted;
     bit<8> hooked;
     bit<8> refused;
-
-    FLOW_LEARNER(v4, 0, FLOW_KEY_V4)
-    FLOW_LEARNER(v6, 1, FLOW_KEY_V6)
 
     // Index: FLOW_LEARNED and so on.
     @id(COUNTER_ID(STAGE_FLOW, 01))
@@ -368,12 +369,12 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
             flow_tuple.apply(hdr, meta);
         }
         if (meta.state == STATE_ON && meta.tracked == 1) {
-            ASK_FOR_OWN_TUPLE
+            ask_own_tuple.apply(meta);
             if (meta.protocol == PROTOCOL_TCP) {
-                LOOK_UP_CLOSING
+                closing.apply(meta);
             }
             flow_timeouts.apply(meta);
-            LOOK_UP_FLOW
+            flow.apply(meta);
             flow_found.apply(meta);
         }
         if (meta.state == STATE_ON && meta.from != KIND_HOST && meta.established == 0) {
@@ -397,27 +398,27 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         }
         if (meta.state == STATE_ON && meta.tracked == 1) {
             flow_accepted.apply(meta);
-            ASK_FOR_ANSWER
-            LOOK_UP_FLOW
+            ask_answer.apply(meta);
+            flow.apply(meta);
             if (meta.close != 0) {
-                LOOK_UP_CLOSING
+                closing.apply(meta);
             }
-            ASK_FOR_OWN_TUPLE
+            ask_own_tuple.apply(meta);
             if (meta.close != 0) {
-                LOOK_UP_CLOSING
+                closing.apply(meta);
             }
             if (meta.established == 0) {
                 meta.learn = LEARN_FORTH;
-                LOOK_UP_FLOW
+                flow.apply(meta);
                 // Whether both are there now: a full bucket says nothing.
                 meta.learn = LEARN_NOTHING;
                 refused = 0;
-                LOOK_UP_FLOW
+                flow.apply(meta);
                 if (meta.flow == FLOW_NONE) {
                     refused = 1;
                 }
-                ASK_FOR_ANSWER
-                LOOK_UP_FLOW
+                ask_answer.apply(meta);
+                flow.apply(meta);
                 if (meta.flow == FLOW_NONE) {
                     refused = 1;
                 }
