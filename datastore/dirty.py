@@ -25,13 +25,15 @@ class MemberDelta(NamedTuple):
 class Dirty:
     """Keys of the objects that changed, by the store's maps; what is dirty and absent from its map was removed.
 
-    ``hosts`` goes with the store's ``host_metadata``. For what there is only one of: whether it changed.
+    ``hosts`` goes with the store's ``host_metadata``. ``recreated``: workload endpoints that were removed in between and are there
+    again, whether or not they differ. For what there is only one of: whether it changed.
     """
 
     ip_sets: dict[str, MemberDelta] = field(default_factory=dict)
     policies: set[PolicyID] = field(default_factory=set)
     profiles: set[str] = field(default_factory=set)
     endpoints: set[WorkloadEndpointID] = field(default_factory=set)
+    recreated: set[WorkloadEndpointID] = field(default_factory=set)
     host_endpoints: set[str] = field(default_factory=set)
     routes: set[str] = field(default_factory=set)
     vteps: set[str] = field(default_factory=set)
@@ -56,11 +58,12 @@ class Objects(dict[K, V]):
     Changed by ``put`` and ``remove`` only; a plain dict to readers. Values are immutable and compared by content.
     """
 
-    __slots__ = ("_before",)
+    __slots__ = ("_before", "_removed")
 
     def __init__(self) -> None:
         super().__init__()
         self._before: dict[K, V | None] = {}
+        self._removed: set[K] = set()
 
     def put(self, key: K, value: V) -> None:
         """Add an object, or replace the one with that key."""
@@ -74,12 +77,18 @@ class Objects(dict[K, V]):
         if key not in self:
             return False
         self._before.setdefault(key, self.pop(key))
+        self._removed.add(key)
         return True
 
     def take_dirty(self) -> set[K]:
         """Return the keys whose objects differ from those at the last call."""
         before, self._before = self._before, {}
+        self._removed.clear()
         return {key for key, old in before.items() if self.get(key) != old}
+
+    def recreated(self) -> set[K]:
+        """Return the keys of objects that were removed since the last ``take_dirty`` and are there again."""
+        return {key for key in self._removed if key in self}
 
 
 class Joined(Objects[K, V]):

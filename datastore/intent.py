@@ -95,6 +95,7 @@ class IntentStore:
             ip_sets=self.ip_sets.take_dirty(),
             policies=self.policies.take_dirty(),
             profiles=self.profiles.take_dirty(),
+            recreated=self.endpoints.recreated(),
             endpoints=self.endpoints.take_dirty(),
             host_endpoints=self.host_endpoints.take_dirty(),
             routes=self.routes.take_dirty(),

@@ -13,12 +13,13 @@ from k8s_p4.typed import ActionValue, Prefix, TableRow, Ternary
 
 @dataclass(frozen=True, slots=True)
 class Workload(ActionValue):
-    """Action `workload(endpoint/32, flags/8, host_endpoint/32)`."""
+    """Action `workload(endpoint/32, flags/8, host_endpoint/32, incarnation/32)`."""
 
     NAME: ClassVar[str] = "workload"
     endpoint: int
     flags: int
     host_endpoint: int
+    incarnation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +79,22 @@ class SourceOk(ActionValue):
 
 @dataclass(frozen=True, slots=True)
 class ToWorkload(ActionValue):
-    """Action `to_workload(endpoint/32, next_hop/32)`."""
+    """Action `to_workload(endpoint/32, next_hop/32, incarnation/32)`."""
 
     NAME: ClassVar[str] = "to_workload"
     endpoint: int
     next_hop: int
+    incarnation: int
 
 
 @dataclass(frozen=True, slots=True)
 class ToWorkloadClosed(ActionValue):
-    """Action `to_workload_closed(endpoint/32, reason/8)`."""
+    """Action `to_workload_closed(endpoint/32, reason/8, incarnation/32)`."""
 
     NAME: ClassVar[str] = "to_workload_closed"
     endpoint: int
     reason: int
+    incarnation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,16 +294,6 @@ class LocalV4(TableRow):
 
 
 @dataclass(frozen=True, slots=True)
-class RouteV4(TableRow):
-    """Row of `route_v4`: prefix/32 lpm."""
-
-    TABLE: ClassVar[str] = "route_v4"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToUplink, Blackhole)
-    prefix: Prefix
-    action: ToUplink | Blackhole
-
-
-@dataclass(frozen=True, slots=True)
 class LocalV6(TableRow):
     """Row of `local_v6`: address/128 exact."""
 
@@ -308,6 +301,16 @@ class LocalV6(TableRow):
     ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToWorkload, ToWorkloadClosed, ToHost)
     address: int
     action: ToWorkload | ToWorkloadClosed | ToHost
+
+
+@dataclass(frozen=True, slots=True)
+class RouteV4(TableRow):
+    """Row of `route_v4`: prefix/32 lpm."""
+
+    TABLE: ClassVar[str] = "route_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToUplink, Blackhole)
+    prefix: Prefix
+    action: ToUplink | Blackhole
 
 
 @dataclass(frozen=True, slots=True)
@@ -810,8 +813,8 @@ ROWS: dict[str, type[TableRow]] = {
     "source_host_v6": SourceHostV6,
     "source_net_v6": SourceNetV6,
     "local_v4": LocalV4,
-    "route_v4": RouteV4,
     "local_v6": LocalV6,
+    "route_v4": RouteV4,
     "route_v6": RouteV6,
     "next_hop": NextHop,
     "src_identity_host_v4": SrcIdentityHostV4,

@@ -15,7 +15,7 @@ TABLES: dict[str, TableSchema] = {
             Field("ingress_port", 1, 32, "exact"),
         ),
         (
-            Action("workload", 0x01010001, (Field("endpoint", 1, 32, "param"), Field("flags", 2, 8, "param"), Field("host_endpoint", 3, 32, "param"))),
+            Action("workload", 0x01010001, (Field("endpoint", 1, 32, "param"), Field("flags", 2, 8, "param"), Field("host_endpoint", 3, 32, "param"), Field("incarnation", 4, 32, "param"))),
             Action("workload_closed", 0x01010002, (Field("endpoint", 1, 32, "param"), Field("reason", 2, 8, "param"))),
             Action("host", 0x01010003, ()),
             Action("uplink", 0x01010004, (Field("host_endpoint", 1, 32, "param"),)),
@@ -102,8 +102,20 @@ TABLES: dict[str, TableSchema] = {
             Field("address", 1, 32, "exact"),
         ),
         (
-            Action("to_workload", 0x01040001, (Field("endpoint", 1, 32, "param"), Field("next_hop", 2, 32, "param"))),
-            Action("to_workload_closed", 0x01040002, (Field("endpoint", 1, 32, "param"), Field("reason", 2, 8, "param"))),
+            Action("to_workload", 0x01040001, (Field("endpoint", 1, 32, "param"), Field("next_hop", 2, 32, "param"), Field("incarnation", 3, 32, "param"))),
+            Action("to_workload_closed", 0x01040002, (Field("endpoint", 1, 32, "param"), Field("reason", 2, 8, "param"), Field("incarnation", 3, 32, "param"))),
+            Action("to_host", 0x01040003, (Field("next_hop", 1, 32, "param"), Field("from_workload", 2, 8, "param"))),
+        ),
+    ),
+    "local_v6": TableSchema(
+        0x02040003,
+        16384,
+        (
+            Field("address", 1, 128, "exact"),
+        ),
+        (
+            Action("to_workload", 0x01040001, (Field("endpoint", 1, 32, "param"), Field("next_hop", 2, 32, "param"), Field("incarnation", 3, 32, "param"))),
+            Action("to_workload_closed", 0x01040002, (Field("endpoint", 1, 32, "param"), Field("reason", 2, 8, "param"), Field("incarnation", 3, 32, "param"))),
             Action("to_host", 0x01040003, (Field("next_hop", 1, 32, "param"), Field("from_workload", 2, 8, "param"))),
         ),
     ),
@@ -116,18 +128,6 @@ TABLES: dict[str, TableSchema] = {
         (
             Action("to_uplink", 0x01040004, (Field("next_hop", 1, 32, "param"),)),
             Action("blackhole", 0x01040005, ()),
-        ),
-    ),
-    "local_v6": TableSchema(
-        0x02040003,
-        16384,
-        (
-            Field("address", 1, 128, "exact"),
-        ),
-        (
-            Action("to_workload", 0x01040001, (Field("endpoint", 1, 32, "param"), Field("next_hop", 2, 32, "param"))),
-            Action("to_workload_closed", 0x01040002, (Field("endpoint", 1, 32, "param"), Field("reason", 2, 8, "param"))),
-            Action("to_host", 0x01040003, (Field("next_hop", 1, 32, "param"), Field("from_workload", 2, 8, "param"))),
         ),
     ),
     "route_v6": TableSchema(

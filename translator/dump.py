@@ -14,8 +14,8 @@ Fields = tuple[tuple[str, str], ...]
 """(field name, kind of value), in the order of docs/design/house.md."""
 
 _LOCAL: Mapping[str, Fields] = {
-    "to_workload": (("endpoint", "endpoint"), ("next_hop", "next_hop")),
-    "to_workload_closed": (("endpoint", "endpoint"), ("reason", "int")),
+    "to_workload": (("endpoint", "endpoint"), ("next_hop", "next_hop"), ("incarnation", "hidden")),
+    "to_workload_closed": (("endpoint", "endpoint"), ("reason", "int"), ("incarnation", "hidden")),
     "to_host": (("next_hop", "next_hop"), ("from_workload", "int")),
 }
 _ROUTE: Mapping[str, Fields] = {"to_uplink": (("next_hop", "next_hop"),), "blackhole": ()}
@@ -36,7 +36,7 @@ _TABLES: dict[str, tuple[Fields, Mapping[str, Fields]]] = {
     "port": (
         (("ingress_port", "port"),),
         {
-            "workload": (("endpoint", "endpoint"), ("flags", "int"), ("host_endpoint", "endpoint")),
+            "workload": (("endpoint", "endpoint"), ("flags", "int"), ("host_endpoint", "endpoint"), ("incarnation", "hidden")),
             "workload_closed": (("endpoint", "endpoint"), ("reason", "int")),
             "host": (),
             "uplink": (("host_endpoint", "endpoint"),),
@@ -116,6 +116,8 @@ class Canonical:
     def _value(self, kind: str, number: int) -> str:
         if kind == "int":
             return str(number)
+        if kind == "hidden":  # incarnations and epochs, which say nothing but that something is new
+            return "*"
         if kind == "v4":
             return str(IPv4Address(number))
         if kind == "v6":

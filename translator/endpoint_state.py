@@ -17,6 +17,7 @@ from felix_proto.types import WorkloadEndpoint, WorkloadEndpointID
 from .addresses import is_host, parse_cidr, text
 from .degraded import Degraded
 from .errors import Untranslatable
+from .incarnations import Incarnations
 from .inventory import EndpointDirty, EndpointStore, Port, Ports, PortsWatch
 from .names import endpoint_meaning, endpoint_name
 from .numbers import Names, Numbers
@@ -45,6 +46,7 @@ class EndpointView(NamedTuple):
 
     id: WorkloadEndpointID
     number: int
+    incarnation: int
     interface: str
     port: Port | None
     egress: int
@@ -61,6 +63,7 @@ class EndpointStates:
         self.views: dict[WorkloadEndpointID, EndpointView] = {}
         self.changed: set[WorkloadEndpointID] = set()
         self._numbers = Numbers("endpoint", names)
+        self._incarnations = Incarnations(names)
         self._closed = closed
         self._asked: dict[WorkloadEndpointID, tuple[str | None, str | None]] = {}
         self._watch = PortsWatch()
@@ -71,7 +74,9 @@ class EndpointStates:
     def update(self, store: EndpointStore, dirty: EndpointDirty, ports: Ports) -> None:
         """Bring the views in line; `changed` then holds the endpoints whose view is new, different or gone."""
         self.changed = set()
-        due = set(dirty.endpoints)
+        due = dirty.endpoints | dirty.recreated
+        for endpoint_id in dirty.recreated:
+            self._incarnations.end(endpoint_meaning(endpoint_id))
         for endpoint_id in dirty.endpoints:
             due |= self._follow(endpoint_id, store.endpoints.get(endpoint_id))
         # Policy's verdict may change without the endpoint: it is asked for all, of which there are some hundred.
@@ -88,6 +93,7 @@ class EndpointStates:
 
     def rest(self) -> None:
         """Give back the numbers of endpoints that are gone; to be called when no row uses them any more."""
+        self._incarnations.end_all_but({endpoint_meaning(endpoint_id) for endpoint_id in self.views})
         self._numbers.settle()
 
     def degraded(self) -> Iterator[Degraded]:
@@ -99,6 +105,7 @@ class EndpointStates:
         self._asked.pop(endpoint_id, None)
         if self.views.pop(endpoint_id, None):
             self.changed.add(endpoint_id)
+            self._incarnations.end(endpoint_meaning(endpoint_id))
             self._numbers.retire(endpoint_meaning(endpoint_id))
 
     def _verdicts(self, endpoint_id: WorkloadEndpointID) -> tuple[str | None, str | None]:
@@ -132,9 +139,12 @@ class EndpointStates:
         addresses = self._addresses[endpoint_id]
         self._asked[endpoint_id] = self._verdicts(endpoint_id)
         number = self._numbers.get(endpoint_meaning(endpoint_id))
+        incarnation = self._incarnations.get(endpoint_meaning(endpoint_id))
         degraded = tuple(entry for _, _, entry in reasons if entry)
         partial = tuple(Degraded(endpoint_name(endpoint_id), problem, "partial") for problem in addresses.problems)
-        return EndpointView(endpoint_id, number, endpoint.name, port, closed["egress"], closed["ingress"], addresses, degraded + partial)
+        return EndpointView(
+            endpoint_id, number, incarnation, endpoint.name, port, closed["egress"], closed["ingress"], addresses, degraded + partial
+        )
 
     def _reasons(
         self, endpoint: WorkloadEndpoint, port: Port | None, winner: WorkloadEndpointID

@@ -71,10 +71,12 @@ class RouteStore(EndpointStore, Protocol):
 
 
 class EndpointDirty(Protocol):
-    """Which workload endpoints changed, and whether the configuration did."""
+    """Which workload endpoints changed, which were removed and are back as if nothing had been, and whether the configuration changed."""
 
     @property
     def endpoints(self) -> AbstractSet[WorkloadEndpointID]: ...
+    @property
+    def recreated(self) -> AbstractSet[WorkloadEndpointID]: ...
     @property
     def config(self) -> bool: ...
 

@@ -41,7 +41,7 @@ class PortPart:
             return {}
         opened = view.egress == OPEN
         value: tuple[str | int, ...]
-        value = ("workload", view.number, self._flags, 0) if opened else ("workload_closed", view.number, view.egress)
+        value = ("workload", view.number, self._flags, 0, view.incarnation) if opened else ("workload_closed", view.number, view.egress)
         return {("port", (view.port.number,)): value}
 
 

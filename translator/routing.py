@@ -65,11 +65,11 @@ class RoutingPart:
         hop = f"workload:{endpoint_meaning(endpoint_id)}"
         rows: Rows = {}
         if view is not None:
-            value: tuple[Any, ...] = ("to_workload_closed", view.number, view.ingress)
+            value: tuple[Any, ...] = ("to_workload_closed", view.number, view.ingress, view.incarnation)
             if view.ingress == OPEN and view.port is not None:
                 number = self._numbers.get(hop)
                 rows["next_hop", (number,)] = _send(view.port)
-                value = ("to_workload", view.number, number)
+                value = ("to_workload", view.number, number, view.incarnation)
             rows.update((_local_row(own), value) for own in view.addresses.own if is_host(own))
         if (view is None or view.ingress != OPEN) and hop in self._numbers:
             self._numbers.retire(hop)

@@ -17,7 +17,7 @@ from test.support.target import running_target
 
 ROWS = {
     "egress.rules": (((7, 0xFFFFFFFF), (4, 255), (6, 255), (1, 255), (0, 0), (80, 0xFFFF), (0, 0), (0, 0), 9), ("allow", 3)),
-    "local_v6": ((0xFD << 120 | 5,), ("to_workload", 1, 2)),
+    "local_v6": ((0xFD << 120 | 5,), ("to_workload", 1, 2, 3)),
     "next_hop": ((300,), ("send", 1, 0xEEEEEEEEEEEE, 2, 0)),
 }
 

@@ -65,7 +65,7 @@ def test_p4info_has_the_tables_of_the_house() -> None:
 
 def test_what_learns_is_marked_and_takes_no_rows() -> None:
     marked = {table.preamble.alias for table in artefacts.p4info().tables if "@learns" in table.preamble.annotations}
-    learning = set(re.findall(r"^learner pipeline_(\w+) {$", artefacts.read(artefacts.SPEC).decode(), re.MULTILINE))
+    learning = set(re.findall(r"^learner pipeline_(?:flow|closing)_(\w+) {$", artefacts.read(artefacts.SPEC).decode(), re.MULTILINE))
     assert marked == learning == set(LEARNERS)
     assert not marked & schema.TABLES.keys()
 

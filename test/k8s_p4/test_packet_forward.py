@@ -124,7 +124,7 @@ def test_unknown_port(bench: Bench, v: int) -> None:
 @pytest.mark.parametrize("reason", [Reason.ENDPOINT_DOWN, Reason.DEGRADED])
 def test_closed_endpoints(bench: Bench, v: int, reason: Reason) -> None:
     bench.row("port", (bench.ports["cali1"],), ("workload_closed", 1, reason))
-    bench.row(f"local_{family(POD2S[v])}", (number(POD2S[v]),), ("to_workload_closed", 2, reason))
+    bench.row(f"local_{family(POD2S[v])}", (number(POD2S[v]),), ("to_workload_closed", 2, reason, 102))
     assert verdict(bench, "cali1", POD1S[v], FARS[v]) == (reason, "")
     for port, src in (("cali2", POD2S[v]), ("eth0", FARS[v]), ("host", NODES[v])):
         assert verdict(bench, port, src, POD2S[v]) == (reason, "")
@@ -347,7 +347,7 @@ def test_identity_host_outranks_net_and_long_outranks_short(bench: Bench, v: int
 @FAMILIES
 @pytest.mark.parametrize(("flags", "vxlan", "ipip"), [(0, False, False), (1, True, False), (2, False, True), (3, True, True)])
 def test_encapsulated_traffic(bench: Bench, v: int, flags: int, vxlan: bool, ipip: bool) -> None:
-    bench.row("port", (bench.ports["cali1"],), ("workload", 1, flags, 0))
+    bench.row("port", (bench.ports["cali1"],), ("workload", 1, flags, 0, 101))
     protocol = "nh" if v else "proto"
     for dst, out in ((POD2S[v], "cali2"), (FARS[v], "eth0"), (NODES[v], "host")):
         assert send(bench, "cali1", POD1S[v], dst, l4=UDP(dport=4789)).out == (out if vxlan else "")

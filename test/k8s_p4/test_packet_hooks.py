@@ -62,7 +62,7 @@ def bench() -> Iterator[Bench]:
     bench.row("next_hop", (20,), ("send", bench.ports["eth0"], mac(MAC), mac(MACS["eth0"]), ETH0))
     for endpoint in (1, 2):
         port = f"cali{endpoint}"
-        bench.row("port", (bench.ports[port],), ("workload", endpoint, 0, ALL))
+        bench.row("port", (bench.ports[port],), ("workload", endpoint, 0, ALL, 100 + endpoint))
         bench.row("next_hop", (endpoint,), ("send", bench.ports[port], mac(MAC), mac(MACS[port]), ALL))
     for endpoint in (ETH0, ALL):
         host_endpoint(bench, endpoint)
@@ -124,7 +124,7 @@ def test_no_host_endpoint_no_stage(bench: Bench, name: str, v: int) -> None:
     bench.row("next_hop", (20,), ("send", bench.ports["eth0"], mac(MAC), mac(MACS["eth0"]), 0))
     for endpoint in (1, 2):
         port = f"cali{endpoint}"
-        bench.row("port", (bench.ports[port],), ("workload", endpoint, 0, 0))
+        bench.row("port", (bench.ports[port],), ("workload", endpoint, 0, 0, 100 + endpoint))
         bench.row("next_hop", (endpoint,), ("send", bench.ports[port], mac(MAC), mac(MACS[port]), 0))
     outcome = send(bench, name, v)
     workload = {end for end, pod in (("egress", name.startswith("pod")), ("ingress", "-pod" in name and name[:4] != "node")) if pod}

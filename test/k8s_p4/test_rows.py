@@ -103,9 +103,9 @@ BAD = [
     ("port", ("cali1",), ("host",), "port: ingress_port: 'cali1' is no exact value of 32 bits"),
     ("port", (1, 2), ("host",), "port: a key of 2 items, not 1: (1, 2)"),
     ("port", (1,), ("allow", 1), "port: no action 'allow'; there are workload, workload_closed, host, uplink"),
-    ("port", (1,), ("workload", 1, 256, 0), "port: workload: flags: 256 is no value of 8 bits"),
-    ("port", (1,), ("workload", 1, 0), "port: workload: 2 parameters, not 3"),
-    ("port", (1,), ("workload", 1, 2, 3, 4), "port: workload: 4 parameters, not 3"),
+    ("port", (1,), ("workload", 1, 256, 0, 0), "port: workload: flags: 256 is no value of 8 bits"),
+    ("port", (1,), ("workload", 1, 0), "port: workload: 2 parameters, not 4"),
+    ("port", (1,), ("workload", 1, 2, 3, 4, 5), "port: workload: 5 parameters, not 4"),
     ("port", (1,), ("host", 1), "port: host: 1 parameters, not 0"),
     ("answer_port", (1,), ("send_back", 1 << 32), "answer_port: send_back: port: 4294967296 is no value of 32 bits"),
     ("route_v4", ((0x0A000001, 24),), ("blackhole",), "route_v4: prefix: (167772161, 24) is no lpm value of 32 bits"),
@@ -126,7 +126,7 @@ def test_bad_row_is_named(name: str, key: Any, value: Any, text: str) -> None:
 
 
 def _entry(name: str = "port", **changes: Any) -> Any:
-    entry = TABLES[name].encode((1,), ("workload", 2, 3, 0))
+    entry = TABLES[name].encode((1,), ("workload", 2, 3, 0, 0))
     for field, value in changes.items():
         setattr(entry, field, value)
     return entry
@@ -160,7 +160,7 @@ def test_padded_values_are_read() -> None:
     """A server may not pad what it answers, but one that does is understood."""
     padded = _entry()
     padded.match[0].exact.value = b"\x00\x00\x00\x01"
-    assert TABLES["port"].decode(padded) == ((1,), ("workload", 2, 3, 0))
+    assert TABLES["port"].decode(padded) == ((1,), ("workload", 2, 3, 0, 0))
 
 
 def test_typed_row() -> None:

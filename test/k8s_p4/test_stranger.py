@@ -73,7 +73,7 @@ def test_finsy_on_our_pipeline(python: str, server: str) -> None:
     with grpc.insecure_channel(server) as channel, ours(channel) as session:
         session.allow_one()
         session.close()
-        params = {"endpoint": 7, "flags": 0, "host_endpoint": 0}
+        params = {"endpoint": 7, "flags": 0, "host_endpoint": 0, "incarnation": 8}
         seen = visit(python, server, "port", "ingress_port", "workload", params, "drops")
         check(seen, session)
         assert seen["counters"] == session.find("counters", "drops").size

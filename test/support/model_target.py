@@ -118,7 +118,7 @@ class _Run:
     def port(self, number: int) -> int:
         """Ports, source guard, routing, policy, next hop, hop limit; returns the port it leaves by."""
         match self._row("port", number):
-            case ("workload", endpoint, flags, _):
+            case ("workload", endpoint, flags, _, _):
                 self._guard(endpoint)
                 return self._route("workload", endpoint, flags)
             case ("workload_closed", _, reason):
@@ -148,10 +148,10 @@ class _Run:
         version = self._packet.version
         row = self._row(f"local_v{version}", int(ip_address(self._packet.dst)))
         match row if row is not None else self._longest(f"route_v{version}", self._packet.dst):
-            case ("to_workload", endpoint, next_hop):
+            case ("to_workload", endpoint, next_hop, _):
                 self._from(source, sender, flags, to_host=False)
                 self._to_workload(source, endpoint)
-            case ("to_workload_closed", _, reason):
+            case ("to_workload_closed", _, reason, _):
                 raise self._drop(reason)
             case ("to_host", next_hop, accept):
                 self._to_host(source, sender, flags, accept)

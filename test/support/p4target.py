@@ -167,9 +167,9 @@ class Session:
         rows: list[tuple[str, Key, Value]] = []
         for endpoint, (port, address) in enumerate(zip((one, two), addresses, strict=True), 1):
             rows += [
-                ("port", (port,), ("workload", endpoint, 0, 0)),
+                ("port", (port,), ("workload", endpoint, 0, 0, 100 + endpoint)),
                 ("source_host_v4", (endpoint, address), ("source_ok",)),
-                ("local_v4", (address,), ("to_workload", endpoint, endpoint)),
+                ("local_v4", (address,), ("to_workload", endpoint, endpoint, 100 + endpoint)),
                 ("next_hop", (endpoint,), ("send", port, 0xEEEEEEEEEEEE, 0x020000000000 + endpoint, 0)),
             ]
             for stage in ("egress", "ingress"):

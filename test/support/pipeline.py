@@ -172,11 +172,11 @@ class Bench:
             yield f"{stage}.rules", rule(1), ("allow", slot)
 
     def _workload(self, endpoint: int, port: str, *addresses: str) -> Iterable[tuple[str, tuple[Any, ...], tuple[Any, ...]]]:
-        yield "port", (self.ports[port],), ("workload", endpoint, 0, 0)
+        yield "port", (self.ports[port],), ("workload", endpoint, 0, 0, 100 + endpoint)
         yield "answer_port", (self.ports[port],), ("send_back", self.ports[port])
         yield "next_hop", (endpoint,), ("send", self.ports[port], mac(MAC), mac(MACS[port]), 0)
         for address in addresses:
             yield f"source_host_{family(address)}", (endpoint, number(address)), ("source_ok",)
-            yield f"local_{family(address)}", (number(address),), ("to_workload", endpoint, endpoint)
+            yield f"local_{family(address)}", (number(address),), ("to_workload", endpoint, endpoint, 100 + endpoint)
         for stage in ("egress", "ingress"):
             yield f"{stage}.binding", (endpoint,), ("bind", endpoint, endpoint, 1)

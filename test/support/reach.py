@@ -73,7 +73,7 @@ class Node:
         self.reach.rest()
 
     def table(self, name: str) -> dict[Any, Any]:
-        """The rows of a table, numbers of endpoints, ports and next hops replaced by what they stand for."""
+        """The rows of a table, numbers of endpoints, ports and next hops replaced by what they stand for, incarnations left out."""
         return {self._named_key(name, key): self._named_value(value) for key, value in self.rows.get(name, {}).items()}
 
     def named(self) -> dict[str, dict[Any, Any]]:
@@ -110,6 +110,8 @@ class Node:
 
     def _named_value(self, value: Any) -> Any:
         action, *params = value
+        if action in ("workload", "to_workload", "to_workload_closed"):
+            assert params.pop(), "no incarnation"
         kinds = {"workload": ["endpoint"], "workload_closed": ["endpoint"], "to_workload": ["endpoint", "next_hop"], "send": ["port"],
                  "to_workload_closed": ["endpoint"], "to_host": ["next_hop"], "to_uplink": ["next_hop"], "send_back": ["port"]}  # fmt: skip
         names = [self._meaning(kind, number) for kind, number in zip(kinds.get(action, []), params, strict=False)]

@@ -149,7 +149,7 @@ def test_no_port_is_pending() -> None:
     dirty = node.store.take_dirty()
     node.ports.refresh(node.store, dirty)
     changes = {(table, key): value for table, key, value in node.reach.update(node.store, dirty, hidden)}
-    assert [value for (table, _), value in changes.items() if table == "local_v4"] == [("to_workload_closed", 1, DEGRADED)]
+    assert [value[:3] for (table, _), value in changes.items() if table == "local_v4"] == [("to_workload_closed", 1, DEGRADED)]
     assert not any(table in ("port", "source_host_v4", "answer_port") for table, _ in changes)
     assert node.degraded() == {Degraded(NAME, "no workload port is named 'caliweb'", "pending")}
     hidden.hidden, hidden.generation = False, 1

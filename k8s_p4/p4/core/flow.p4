@@ -185,7 +185,8 @@ control ClosingLookUp(inout metadata_t meta) {
     }
 }
 
-// The tuple of the packet on the wire, and that of what answers it.
+// The tuple of the packet on the wire, and that of what answers it; the owner of the source is the last
+// that was asked for. (The sender need not own its address.)
 control AskOwnTuple(inout metadata_t meta) {
     apply {
         if (meta.ip_version == 4) {
@@ -216,7 +217,7 @@ control AskAnswer(inout metadata_t meta) {
         meta.flow_dst_port = meta.own_src_port;
         meta.flow_protocol = meta.answer_protocol;
         meta.flow_src_incarnation = meta.dst_incarnation;
-        meta.flow_dst_incarnation = meta.src_incarnation;
+        meta.flow_dst_incarnation = meta.owner_incarnation;
     }
 }
 
@@ -306,9 +307,10 @@ control FlowAccepted(inout metadata_t meta) {
         meta.learn = LEARN_BACK;
         if (meta.established == 1) {
             if (meta.flow == FLOW_BACK) {
-                // Both halves get what this direction gives.
+                // Both halves get what this direction gives. But an answer does not learn the first half: who
+                // sent the first packet need not own the address that the answer goes to.
                 meta.timeout_forth = meta.timeout_back;
-                meta.learn = LEARN_FORTH;
+                meta.learn = LEARN_NOTHING;
             } else {
                 meta.timeout_back = meta.timeout_forth;
             }

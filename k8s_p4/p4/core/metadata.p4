@@ -64,7 +64,15 @@ struct metadata_t {
     // ports
     bit<8>  from;
     bit<8>  flags;
-    // routing
+    // routing: whose the address asked for is, then where the packet goes
+    bit<32>  ask_v4;
+    bit<128> ask_v6;
+    bit<8>  owner;              // a KIND; KIND_NONE: not local
+    bit<8>  owner_reason;       // why it is closed, 0 if it is not
+    bit<8>  owner_from_workload;
+    bit<32> owner_endpoint;
+    bit<32> owner_next_hop;
+    bit<32> owner_incarnation;
     bit<8>  to;
     bit<32> dst_endpoint;
     bit<32> next_hop;

@@ -239,6 +239,9 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     Neighbour() neighbour;
     ParseCheck() parse_check;
     SourceGuard() source_guard;
+    Owner() owner;
+    AskDestination() ask_destination;
+    AskSource() ask_source;
     Routing() routing;
     NextHop() hop;
     SrcIdentity() src;
@@ -284,6 +287,12 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         meta.from = KIND_NONE;
         meta.src_endpoint = 0;
         meta.flags = 0;
+        meta.owner = KIND_NONE;
+        meta.owner_reason = REASON_NONE;
+        meta.owner_from_workload = 0;
+        meta.owner_endpoint = 0;
+        meta.owner_next_hop = 0;
+        meta.owner_incarnation = 0;
         meta.to = KIND_NONE;
         meta.dst_endpoint = 0;
         meta.next_hop = 0;
@@ -343,6 +352,11 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         if (meta.state == STATE_ON && meta.from == KIND_WORKLOAD) {
             source_guard.apply(meta);
         }
+        if (meta.state == STATE_ON) {
+            ask_destination.apply(hdr, meta);
+            owner.apply(meta);
+            meta.dst_incarnation = meta.owner_incarnation;
+        }
         if (meta.state == STATE_ON && meta.from == KIND_HOST) {
             routing.apply(hdr, meta);
             if (meta.state == STATE_ON) {
@@ -398,6 +412,8 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         }
         if (meta.state == STATE_ON && meta.tracked == 1) {
             flow_accepted.apply(meta);
+            ask_source.apply(meta);
+            owner.apply(meta);
             ask_answer.apply(meta);
             flow.apply(meta);
             if (meta.close != 0) {

@@ -19,10 +19,11 @@
 control Ports(inout metadata_t meta) {
     // Filled from WorkloadEndpoint (interface name, state) and the port inventory.
     @id(ACTION_ID(STAGE_PORTS, 01))
-    action workload(bit<32> endpoint, bit<8> flags, bit<32> host_endpoint) {
+    action workload(bit<32> endpoint, bit<8> flags, bit<32> host_endpoint, bit<32> incarnation) {
         meta.from = KIND_WORKLOAD;
         meta.src_endpoint = endpoint;
         meta.flags = flags;
+        meta.src_incarnation = incarnation;
         meta.in_endpoint = host_endpoint;
     }
 
