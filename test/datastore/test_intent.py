@@ -214,7 +214,7 @@ def test_life_of_an_object(life: tuple[Any, Any, Any, str, Any]) -> None:
         for payload in payloads:
             store.apply(payload)
         dirty = store.take_dirty()
-        others = [getattr(dirty, each) for each in Dirty.__slots__ if each != dirty_name]
+        others = [getattr(dirty, each) for each in Dirty.__slots__ if each not in (dirty_name, "recreated")]
         assert not any(others)
         return list(getattr(dirty, dirty_name))
 
@@ -233,6 +233,24 @@ def test_life_of_an_object(life: tuple[Any, Any, Any, str, Any]) -> None:
     assert dirty_after(update) == [key]
     assert objects[key] == first
     assert dirty_after(remove, update) == []
+
+
+def test_an_endpoint_that_was_removed_in_between_is_told() -> None:
+    key = t.WorkloadEndpointID("k8s", "shop/web", "eth0")
+    update, other = (t.WorkloadEndpointUpdate(key, t.WorkloadEndpoint(key, name=name)) for name in ("cali1", "cali2"))
+    remove = t.WorkloadEndpointRemove(key)
+    store = IntentStore()
+
+    def recreated_after(*payloads: t.Payload) -> set[t.WorkloadEndpointID]:
+        for payload in payloads:
+            store.apply(payload)
+        return store.take_dirty().recreated
+
+    assert recreated_after(update) == recreated_after(other) == recreated_after(remove) == recreated_after(update) == set()
+    assert recreated_after(remove, update) == {key}
+    assert recreated_after() == set()
+    assert recreated_after(remove, other) == {key}
+    assert recreated_after(remove, update, remove) == set()
 
 
 def test_nothing_else_is_a_kind_with_a_life() -> None:
