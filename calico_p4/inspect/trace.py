@@ -103,7 +103,7 @@ class Tracer:
         step: Answer = {"table": table, "key": self._labels.asked(table, asked), "result": "hit" if each.hit else "miss", "entry": None,
                         "entry_key": None, "action": _action(each), "origin": None, "objects": []}  # fmt: skip
         if table not in TABLES:  # a table that only the data plane writes
-            key = " ".join(f"{name}={value}" for name, value in each.key.items())
+            key = " ".join(f"{name}={'*' if name.endswith('incarnation') else value}" for name, value in each.key.items())
             return step | {"key": key, "origin": LEARNED if each.hit else None}
         found = self._find(table, each, asked)
         if found is None:
