@@ -30,7 +30,7 @@ from felix_proto.framing import iter_frames
 
 VERSION = 1
 STREAM = "stream.felixstream"
-_NUMBERS = ("endpoint", "next_hop", "src_identity", "dst_identity")
+_NUMBERS = ("endpoint", "incarnation", "next_hop", "src_identity", "dst_identity")
 _STAGE_NUMBERS = ("chain", "variant", "list", "slot")
 
 
