@@ -48,16 +48,17 @@ def free_port() -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS)
-def test_a_strangers_client_reads_everything_and_writes_and_deletes_one(client: str, environments: Path):
+def test_a_strangers_client_reads_everything_and_writes_and_deletes_one(client: str, environments: Path, tmp_path: Path):
     python = python_with(environments, CLIENTS[client])
     server = serve(f"127.0.0.1:{free_port()}")
+    options = Options(str(recording_path("quickstart.felixstream")), target=server.address, state=str(tmp_path / "state"))
     try:
-        ours = replay(Options(str(recording_path("quickstart.felixstream")), target=server.address)).answer
+        ours = replay(options).answer
         script = ROOT / "test" / "support" / "clients" / client
         result = subprocess.run([python, script, server.address], capture_output=True, text=True, timeout=60, check=False)
         assert result.returncode == 0, result.stderr
         answer = json.loads(result.stdout.splitlines()[-1])
-        after = replay(Options(str(recording_path("quickstart.felixstream")), target=server.address))
+        after = replay(options)
     finally:
         server.stop()
     assert answer["entries"] == sum(ours["entries"].values())
