@@ -167,6 +167,17 @@ def test_opened_anew_and_closed_again(talk: Talk, bench: Bench) -> None:
     assert talk.tcp(ONE, TWO, "S") == DENY, "still remembered as closing"
 
 
+def test_opened_anew_it_is_soon_no_longer_closing(talk: Talk, bench: Bench) -> None:
+    one_way(bench, ONE, TWO)
+    talk.handshake(ONE, TWO)
+    assert talk.tcp(ONE, TWO, "R") == ESTABLISHED
+    talk.handshake(ONE, TWO)
+    deny(bench, ONE, "egress")
+    assert talk.tcp(ONE, TWO, "S") == DENY
+    talk.wait(11)
+    assert talk.tcp(ONE, TWO, "S") == ESTABLISHED
+
+
 def test_a_connection_opened_anew_and_idle_at_once_lives(talk: Talk, bench: Bench) -> None:
     one_way(bench, ONE, TWO)
     talk.handshake(ONE, TWO)

@@ -33,6 +33,13 @@ control PacketDeparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.icmp);
         packet.emit(hdr.echo);
         packet.emit(hdr.neighbour);
+        packet.emit(hdr.quoting);
+        packet.emit(hdr.inner_ipv4);
+        packet.emit(hdr.inner_options);
+        packet.emit(hdr.inner_ipv6);
+        packet.emit(hdr.inner_ports);
+        packet.emit(hdr.inner_icmp);
+        packet.emit(hdr.inner_echo);
     }
 }
 

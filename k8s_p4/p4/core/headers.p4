@@ -25,6 +25,14 @@ const bit<16> ARP_REPLY = 2;
 
 const bit<8> ICMP_ECHO_REQUEST = 8;
 const bit<8> ICMP_ECHO_REPLY = 0;
+const bit<8> ICMP_UNREACHABLE = 3;
+const bit<8> ICMP_SOURCE_QUENCH = 4;
+const bit<8> ICMP_TIME_EXCEEDED = 11;
+const bit<8> ICMP_PARAMETER_PROBLEM = 12;
+const bit<8> ICMPV6_UNREACHABLE = 1;
+const bit<8> ICMPV6_TOO_BIG = 2;
+const bit<8> ICMPV6_TIME_EXCEEDED = 3;
+const bit<8> ICMPV6_PARAMETER_PROBLEM = 4;
 const bit<8> ICMPV6_ECHO_REQUEST = 128;
 const bit<8> ICMPV6_ECHO_REPLY = 129;
 const bit<8> ICMPV6_NEIGHBOUR_SOLICITATION = 135;
@@ -93,6 +101,14 @@ header ipv6_pieces_t {
     bit<32> dst3;
 }
 
+header ipv6_halves_t {
+    bit<64> fixed;
+    bit<64> src_high;
+    bit<64> src_low;
+    bit<64> dst_high;
+    bit<64> dst_low;
+}
+
 header extension_peek_t {
     bit<8> next_header;
     bit<8> length;              // in units of 8 bytes, the first unit not counted
@@ -144,6 +160,11 @@ header echo_t {
     bit<16> sequence;
 }
 
+// Options of the packet that an ICMP error quotes.
+header inner_options_t {
+    varbit<320> data;
+}
+
 // The rest of a neighbour solicitation or advertisement with one link-layer address option.
 header neighbour_t {
     bit<32>  flags;
@@ -191,6 +212,14 @@ struct headers_t {
     icmp_t        icmp;
     echo_t        echo;
     neighbour_t   neighbour;
+    // An ICMP error: its second word, and the packet it is about, as far as flows go.
+    echo_t        quoting;
+    ipv4_t        inner_ipv4;
+    inner_options_t inner_options;
+    ipv6_t        inner_ipv6;
+    ports_t       inner_ports;
+    icmp_t        inner_icmp;
+    echo_t        inner_echo;
 }
 
 #endif

@@ -61,6 +61,14 @@ struct metadata_t {
     bit<32> dst_first;          // first word of the IPv6 destination
     bit<64> dst_sum;            // sum of the words of the IPv6 destination
 
+    bit<16> inner_room;         // bytes that an ICMP error has for what it quotes, less what was read
+    bit<8>  inner;              // 1: an ICMP error quotes a packet of which the tuple was read
+    bit<8>  inner_protocol;
+    bit<64> inner_src_high;     // IPv6 source of that packet in halves
+    bit<64> inner_src_low;
+    bit<64> dst_high;           // IPv6 destination in halves
+    bit<64> dst_low;
+
     // ports
     bit<8>  from;
     bit<8>  flags;

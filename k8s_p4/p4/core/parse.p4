@@ -31,6 +31,13 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         meta.icmp_type = 0;
         meta.icmp_code = 0;
         meta.tcp_flags = 0;
+        meta.inner_room = 0;
+        meta.inner = 0;
+        meta.inner_protocol = 0;
+        meta.inner_src_high = 0;
+        meta.inner_src_low = 0;
+        meta.dst_high = 0;
+        meta.dst_low = 0;
         meta.header_length = 0;
         meta.l4_length = 0;
         meta.l4_minimum = 0;
@@ -134,6 +141,9 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         meta.dst_sum = meta.dst_sum + (bit<64>) pieces.dst1;
         meta.dst_sum = meta.dst_sum + (bit<64>) pieces.dst2;
         meta.dst_sum = meta.dst_sum + (bit<64>) pieces.dst3;
+        ipv6_halves_t destination = packet.lookahead<ipv6_halves_t>();
+        meta.dst_high = destination.dst_high;
+        meta.dst_low = destination.dst_low;
         packet.extract(hdr.ipv6);
         meta.ip_version = 6;
         meta.src_v6 = hdr.ipv6.src;
@@ -276,12 +286,131 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
             (4, ICMP_ECHO_REPLY): parse_echo;
             (6, ICMPV6_ECHO_REQUEST): parse_echo;
             (6, ICMPV6_ECHO_REPLY): parse_echo;
+            (4, ICMP_UNREACHABLE): parse_error_v4;
+            (4, ICMP_SOURCE_QUENCH): parse_error_v4;
+            (4, ICMP_TIME_EXCEEDED): parse_error_v4;
+            (4, ICMP_PARAMETER_PROBLEM): parse_error_v4;
+            (6, ICMPV6_UNREACHABLE): parse_error_v6;
+            (6, ICMPV6_TOO_BIG): parse_error_v6;
+            (6, ICMPV6_TIME_EXCEEDED): parse_error_v6;
+            (6, ICMPV6_PARAMETER_PROBLEM): parse_error_v6;
             default: accept;
         }
     }
 
     state parse_echo {
         packet.extract(hdr.echo);
+        transition accept;
+    }
+
+    // What an ICMP error quotes: its header, and the eight bytes behind that. One that has less, or quotes
+    // something else, is a packet like any other: nothing is read. The parser can't compare, but
+    // a difference below zero has its highest bit set.
+    state parse_error_v4 {
+        meta.inner_room = meta.l4_length - 36;
+        transition select(meta.inner_room & 0x8000) {
+            0: parse_inner_v4;
+            default: accept;
+        }
+    }
+
+    state parse_inner_v4 {
+        packet.extract(hdr.quoting);
+        packet.extract(hdr.inner_ipv4);
+        meta.inner_protocol = hdr.inner_ipv4.protocol;
+        transition select(hdr.inner_ipv4.version_ihl) {
+            0x45: parse_inner_fragment;
+            0x46: parse_inner_length;
+            0x47: parse_inner_length;
+            0x48: parse_inner_length;
+            0x49: parse_inner_length;
+            0x4a: parse_inner_length;
+            0x4b: parse_inner_length;
+            0x4c: parse_inner_length;
+            0x4d: parse_inner_length;
+            0x4e: parse_inner_length;
+            0x4f: parse_inner_length;
+            default: accept;
+        }
+    }
+
+    state parse_inner_length {
+        meta.inner_room = meta.inner_room + 20;
+        meta.inner_room = meta.inner_room - (((bit<16>) hdr.inner_ipv4.version_ihl & 0x0f) << 2);
+        transition select(meta.inner_room & 0x8000) {
+            0: parse_inner_options;
+            default: accept;
+        }
+    }
+
+    state parse_inner_options {
+        packet.extract(hdr.inner_options, (((bit<32>) hdr.inner_ipv4.version_ihl & 0x0f) << 5) - 160);
+        transition parse_inner_fragment;
+    }
+
+    state parse_inner_fragment {
+        transition select(hdr.inner_ipv4.flags_fragment & 0x1fff) {
+            0: parse_inner_protocol;
+            default: accept;
+        }
+    }
+
+    // The quoted packet must not have extension headers.
+    state parse_error_v6 {
+        meta.inner_room = meta.l4_length - 56;
+        transition select(meta.inner_room & 0x8000) {
+            0: parse_inner_v6;
+            default: accept;
+        }
+    }
+
+    state parse_inner_v6 {
+        packet.extract(hdr.quoting);
+        ipv6_halves_t halves = packet.lookahead<ipv6_halves_t>();
+        meta.inner_src_high = halves.src_high;
+        meta.inner_src_low = halves.src_low;
+        packet.extract(hdr.inner_ipv6);
+        meta.inner_protocol = hdr.inner_ipv6.next_header;
+        transition select(hdr.inner_ipv6.version_class_flow & 0xf0000000) {
+            0x60000000: parse_inner_protocol;
+            default: accept;
+        }
+    }
+
+    state parse_inner_protocol {
+        transition select(meta.ip_version, meta.inner_protocol) {
+            (4, PROTOCOL_TCP): parse_inner_ports;
+            (4, PROTOCOL_UDP): parse_inner_ports;
+            (4, PROTOCOL_SCTP): parse_inner_ports;
+            (4, PROTOCOL_ICMP): parse_inner_icmp;
+            (6, PROTOCOL_TCP): parse_inner_ports;
+            (6, PROTOCOL_UDP): parse_inner_ports;
+            (6, PROTOCOL_SCTP): parse_inner_ports;
+            (6, PROTOCOL_ICMPV6): parse_inner_icmp;
+            default: accept;
+        }
+    }
+
+    state parse_inner_ports {
+        packet.extract(hdr.inner_ports);
+        meta.inner = 1;
+        transition accept;
+    }
+
+    state parse_inner_icmp {
+        packet.extract(hdr.inner_icmp);
+        transition select(meta.ip_version, hdr.inner_icmp.type) {
+            (4, ICMP_ECHO_REQUEST): parse_inner_echo;
+            (4, ICMP_ECHO_REPLY): parse_inner_echo;
+            (6, ICMPV6_ECHO_REQUEST): parse_inner_echo;
+            (6, ICMPV6_ECHO_REPLY): parse_inner_echo;
+            default: accept;
+        }
+    }
+
+    state parse_inner_echo {
+        packet.extract(hdr.inner_echo);
+        meta.inner = 1;
         transition accept;
     }
 

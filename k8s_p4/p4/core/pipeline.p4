@@ -27,6 +27,7 @@
 #include "next_hop.p4"
 #include "forward.p4"
 #include "flow.p4"
+#include "related.p4"
 
 #define IDENTITY_CONTROL SrcIdentity
 #define IDENTITY_SIDE src
@@ -254,6 +255,10 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     FlowTuple() flow_tuple;
     AskOwnTuple() ask_own_tuple;
     AskAnswer() ask_answer;
+    RelatedGoesBack() related_goes_back;
+    AskInnerDestination() ask_inner_destination;
+    AskInnerAnswer() ask_inner_answer;
+    RelatedFound() related_found;
     FlowLookUp() flow;
     ClosingLookUp() closing;
     FlowTimeouts() flow_timeouts;
@@ -381,6 +386,17 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         }
         if (meta.state == STATE_ON && meta.excused != EXCUSED_UNTRACKED) {
             flow_tuple.apply(hdr, meta);
+            related_goes_back.apply(hdr, meta);
+            if (meta.inner == 1) {
+                ask_inner_destination.apply(hdr, meta);
+                owner.apply(meta);
+                ask_inner_answer.apply(hdr, meta);
+                flow.apply(meta);
+                related_found.apply(meta);
+                // Routing goes by the last answer.
+                ask_destination.apply(hdr, meta);
+                owner.apply(meta);
+            }
         }
         if (meta.state == STATE_ON && meta.tracked == 1) {
             ask_own_tuple.apply(meta);
