@@ -144,11 +144,12 @@ class TableWriter:
         schema.state.default[0] = (action.function, params, 0, 0, action, _extra(entry))
 
     def read(self, query: Any) -> Iterator[Any]:
-        """The entries a TableEntry in a ReadRequest asks for, as TableEntry messages (section 9.1.4); raises Refused."""
+        """The entries a TableEntry in a ReadRequest asks for, as TableEntry messages (section 9.1.4); raises Refused.
+
+        A table that learns has none here: what the data plane learned is listed by our own service.
+        """
         if query.is_default_action:
             return iter((self._default_message(query),))
-        if self.schema.learns:
-            return iter(())  # what the data plane learned is no business of P4Runtime: our own service lists it
         # The selection is made at once, the messages when they are asked for: entries are never changed in place.
         return (self._message(identity, entry, query) for identity, entry in self._selected(query) if _passes(query, entry))
 

@@ -109,6 +109,7 @@ def test_a_full_bucket_refuses_until_something_in_it_expires() -> None:
     assert table.refused == 2 and table.lookup(4, 0) is None
     assert learn(table, 4, now=10 * SECOND), "key 0 has expired"
     assert table.lookup(0, 10 * SECOND) is None and table.lookup(4, 10 * SECOND)
+    assert table.clear() == 4, "the expired one is gone for good"
 
 
 def test_learning_a_known_key_replaces_it_where_it_is() -> None:

@@ -262,11 +262,13 @@ def test_varbit_fields_take_the_bytes_they_are_told() -> None:
     assert packet.sent_frame() == frame_of(A) + REST[:5] + REST[7:]
 
 
-@pytest.mark.parametrize("body", ["extract h.b\nextract h.s", "lookahead h.b", "mov m.n32 0x1F\nextract h.o m.n32"])
-def test_a_frame_that_is_too_short_is_refused_and_not_read_beyond_its_end(body: str) -> None:
-    short = frame_of(A) + REST[:30]
-    packet, _, _ = run(body, frame=short)
-    assert packet.outcome == SHORT_FRAME
+@pytest.mark.parametrize(
+    ("body", "needed"),
+    [("extract h.b", 37), ("extract h.s\nextract h.s", 4), ("lookahead h.b", 37), ("mov m.n32 0xA\nextract h.o m.n32", 12)],
+)
+def test_a_frame_that_is_too_short_is_refused_and_not_read_beyond_its_end(body: str, needed: int) -> None:
+    assert run(body, frame=frame_of(A) + bytes(needed))[0].outcome == SENT
+    assert run(body, frame=frame_of(A) + bytes(needed - 1))[0].outcome == SHORT_FRAME
 
 
 def test_drop_is_immediate_in_the_program_and_in_an_action() -> None:

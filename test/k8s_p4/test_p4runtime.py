@@ -591,6 +591,18 @@ def test_a_new_entry_s_counter_starts_at_zero_or_where_it_was_told(session: Sess
     assert session.read(query)[0].table_entry.counter_data.packet_count == 9
 
 
+def test_entries_that_come_and_go_do_not_use_up_the_counters(session: Session) -> None:
+    """Entry numbers are used again: the counters' array has room for one table's worth."""
+    for source in range(100):
+        entry = session.entry("counted", (source,), ("count",))
+        session.write((INSERT, entry))
+        session.write((DELETE, entry))
+    test_direct_counters(session)
+    for port in range(100):
+        session.write((INSERT, session.entry("ports", (100 + port,), ("enter", 1))))
+        session.write((DELETE, session.entry("ports", (100 + port,))))
+
+
 def meter(made: Session, index: int | None, **config: int) -> Any:
     entity = p4r.Entity()
     entity.meter_entry.meter_id = made.find("meters", "policer").preamble.id

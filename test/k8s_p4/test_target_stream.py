@@ -1,5 +1,7 @@
 """The stream channel: arbitration (section 5), packet-in and packet-out (section 16); and the pipeline's coming and going (14, 15)."""
 
+import io
+import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -316,6 +318,8 @@ def test_what_does_not_belong_together_is_refused_at_load(sessions: Any, info: A
 def test_device_configs() -> None:
     packed = pack_device_config("spec", "{}", "entries")
     assert unpack_device_config(packed) == ("spec", "{}", "entries") and packed == pack_device_config(b"spec", b"{}", b"entries")
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert {member.date_time[0] for member in archive.infolist()} == {1980}, "no clock in it: a cookie may be made of the bytes"
     assert unpack_device_config(pack_device_config("spec", "{}")).entries == ""
     with pytest.raises(LoadError, match="no member 'context.json'"):
         unpack_device_config(pack_device_config("spec", ""))

@@ -8,6 +8,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from k8s_p4 import artefacts
 from k8s_p4.p4rt import p4r
 from k8s_p4.target import Options, wire
 from k8s_p4.target.entries import explain, explain_action
@@ -20,6 +21,16 @@ PIPELINE = build_pipeline(mini.text("spec"), mini.text("context.json"), mini.p4i
 TABLES = {schema.name.removeprefix("Main."): schema for schema in PIPELINE.tables.values()}
 SESSION = Session.__new__(Session)
 SESSION.p4info = mini.p4info()
+
+_ours = build_pipeline(artefacts.read(artefacts.SPEC).decode(), artefacts.read(artefacts.CONTEXT).decode(), artefacts.p4info(), Options())
+TABLES["egress.rules"] = next(s for s in _ours.tables.values() if s.name.endswith(".egress.rules"))
+OURS = Session.__new__(Session)
+OURS.p4info = artefacts.p4info()
+RULE: tuple[str, Any, Any] = (
+    "egress.rules",
+    ((5, 0xFFFFFFFF), (4, 0xFF), (6, 0xFF), None, None, (0x1F90, 0xFFF0), None, None, 77),
+    ("allow", 300),
+)
 
 ROWS: list[tuple[str, Any, Any]] = [
     ("ports", (7,), ("enter", 63)),
@@ -62,23 +73,14 @@ def test_plain_entries_go_the_short_way(row: tuple[str, Any, Any]) -> None:
 
 
 def test_ternary_entries_go_the_short_way() -> None:
-    from k8s_p4 import artefacts
-
-    ours = build_pipeline(
-        artefacts.read(artefacts.SPEC).decode(), artefacts.read(artefacts.CONTEXT).decode(), artefacts.p4info(), Options()
-    )
-    session = Session.__new__(Session)
-    session.p4info = artefacts.p4info()
-    key = ((5, 0xFFFFFFFF), (4, 0xFF), (6, 0xFF), None, None, (0x1F90, 0xFFF0), None, None, 77)
-    schema = next(s for s in ours.tables.values() if s.name.endswith(".egress.rules"))
-    assert check(schema, session.entry("egress.rules", key, ("allow", 300))) == (True, True)
+    assert check(TABLES["egress.rules"], OURS.entry(*RULE)) == (True, True)
 
 
 @st.composite
 def damaged(draw: st.DrawFn) -> tuple[str, bytes]:
     """A legal entry's bytes with a few bytes changed, taken out or put in."""
-    table, key, value = draw(st.sampled_from(ROWS))
-    data = bytearray(SESSION.entry(table, key, value).SerializeToString())
+    table, key, value = draw(st.sampled_from([*ROWS, RULE, RULE]))
+    data = bytearray((OURS if table == RULE[0] else SESSION).entry(table, key, value).SerializeToString())
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(data) - 1))
         kind = draw(st.sampled_from(["change", "drop", "add"]))
@@ -101,7 +103,7 @@ def test_damaged_entries(case: tuple[str, bytes]) -> None:
     check(TABLES[table], entry)
 
 
-@given(st.sampled_from(["ports", "routes", "zoned", "acl"]), st.data())
+@given(st.sampled_from(["ports", "routes", "zoned", "acl", "egress.rules"]), st.data())
 def test_entries_with_padding_wrong_widths_and_any_order(table: str, data: st.DataObject) -> None:
     schema = TABLES[table]
     entry = p4r.TableEntry(table_id=schema.id, priority=data.draw(st.sampled_from([0, 1, -5])))
@@ -141,3 +143,20 @@ def test_the_full_update_loses_nothing() -> None:
     read = wire.WriteRequest.FromString(request.SerializeToString())
     assert [wire.full_update(u) for u in read.updates] == [update, other]
     assert (read.device_id, read.election_id.high, read.election_id.low) == (1, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "mask", "twice"),
+    [
+        (b"\x03", b"\x01", False),
+        (b"\x01", b"\x00", False),
+        (b"\x01", b"\x01\x00\x00", False),
+        (b"\x01", b"\x01", True),
+        (b"", b"\x01", False),
+    ],
+)
+def test_ternary_matches_that_are_wrong_do_not_pass_the_short_way(value: bytes, mask: bytes, twice: bool) -> None:
+    entry = p4r.TableEntry(priority=1)
+    for _ in range(1 + twice):
+        entry.match.add(field_id=5).ternary.MergeFrom(p4r.FieldMatch.Ternary(value=value, mask=mask))
+    assert wire.key_reader(TABLES["egress.rules"])(loose(entry)) is None
