@@ -12,6 +12,7 @@ from calico_p4.packets import CannotBuild, build, complete, load_packets, plan
 
 V4 = {"src": "10.0.0.1", "dst": "10.0.0.2"}
 V6 = {"src": "fd00::1", "dst": "fd00::2"}
+SOURCE = "02:00:00:00:00:01"
 
 
 def sent(fields: dict, original: Fields | None = None) -> Fields:
@@ -63,13 +64,13 @@ def test_fragments_options_and_extension_headers_are_read_over():
     from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop
     from scapy.layers.l2 import Ether
 
-    options = Ether() / IP(**V4, options=[IPOption_NOP()] * 4, tos=0xB8) / TCP(sport=1, dport=2)
+    options = Ether(src=SOURCE, dst=SOURCE) / IP(**V4, options=[IPOption_NOP()] * 4, tos=0xB8) / TCP(sport=1, dport=2)
     assert parse(bytes(options)) == Fields(6, "10.0.0.1", "10.0.0.2", 1, 2, None, None, 64, 46)
-    later = Ether() / IP(**V4, frag=3, proto=6) / TCP(sport=1, dport=2)
+    later = Ether(src=SOURCE, dst=SOURCE) / IP(**V4, frag=3, proto=6) / TCP(sport=1, dport=2)
     assert parse(bytes(later)).sport is None
-    headers = Ether() / IPv6(**V6, tc=0xB8) / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment() / TCP(sport=1, dport=2)
+    headers = Ether(src=SOURCE, dst=SOURCE) / IPv6(**V6, tc=0xB8) / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment() / TCP(sport=1, dport=2)
     assert parse(bytes(headers)) == Fields(6, "fd00::1", "fd00::2", 1, 2, None, None, 64, 46)
-    later6 = Ether() / IPv6(**V6) / IPv6ExtHdrFragment(offset=9, nh=6) / TCP(sport=1, dport=2)
+    later6 = Ether(src=SOURCE, dst=SOURCE) / IPv6(**V6) / IPv6ExtHdrFragment(offset=9, nh=6) / TCP(sport=1, dport=2)
     assert parse(bytes(later6))[:4] == (6, "fd00::1", "fd00::2", None)
 
 

@@ -25,6 +25,8 @@ from test.support.pipeline import Bench, number
 from test.support.talk import HOST, ONE, REMOTE, TWO, Party, Talk, deny
 
 DENY, ESTABLISHED, RELATED = Reason.POLICY, Reason.ESTABLISHED, Reason.RELATED
+# With both addresses given scapy asks nobody for them, and so waits for nobody.
+ETHERNET = Ether(src="02:00:00:00:aa:01", dst="02:00:00:00:bb:02")
 ROUTER = Party("eth0", "203.0.113.77", "2001:db8:77::77")
 ERRORS = {
     "unreachable": (lambda: ICMP(type=3, code=3), lambda: ICMPv6DestUnreach(code=4)),
@@ -58,7 +60,7 @@ def error(talk: Talk, router: Party, to: Party, quote: bytes, kind: str = "unrea
     """An error about a packet, sent to somebody by whoever found fault with it."""
     layer = ERRORS[kind][talk.version == 6]()
     network = (IP if talk.version == 4 else IPv6)(src=sender or router.address(talk.version), dst=to.address(talk.version))
-    return talk.raw(router, Ether() / network / layer / Raw(quote)).reason
+    return talk.raw(router, ETHERNET / network / layer / Raw(quote)).reason
 
 
 def parts(talk: Talk) -> dict[str, tuple[Any, Any]]:
@@ -93,7 +95,7 @@ def test_an_error_is_unchanged_but_for_the_next_hop(talk: Talk) -> None:
     quote = quoted(talk, ONE, REMOTE, UDP(sport=40000, dport=53) / b"query and more than is looked at")
     layer = ERRORS["too big"][talk.version == 6]()
     network = (IP if talk.version == 4 else IPv6)(src=ROUTER.address(talk.version), dst=ONE.address(talk.version))
-    sent = bytes(Ether() / network / layer / Raw(quote))
+    sent = bytes(ETHERNET / network / layer / Raw(quote))
     outcome = talk.raw(REMOTE, sent)
     assert (outcome.reason, outcome.out) == (RELATED, "cali1")
     head = 14 + (20 if talk.version == 4 else 40)
@@ -183,7 +185,7 @@ def test_extension_headers_before_the_error_and_in_what_it_quotes(bench: Bench, 
     deny(bench, ONE, "ingress")
     assert talk.tcp(ONE, TWO, "S") == Reason.POLICY_ALLOW
     quote = quoted(talk, ONE, TWO, TCP(sport=40000, dport=80))
-    before = Ether() / IPv6(src=TWO.v6, dst=ONE.v6) / extension() / ICMPv6DestUnreach(code=4) / Raw(quote)
+    before = ETHERNET / IPv6(src=TWO.v6, dst=ONE.v6) / extension() / ICMPv6DestUnreach(code=4) / Raw(quote)
     assert talk.raw(TWO, before).reason == RELATED
     inside = bytes(IPv6(src=ONE.v6, dst=TWO.v6) / extension() / TCP(sport=40000, dport=80))
     assert error(talk, TWO, ONE, inside) == DENY, "not read beyond the header"
