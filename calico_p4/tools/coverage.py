@@ -13,7 +13,7 @@ from calico_p4.driver import Driver
 from calico_p4.replay import FLUSH_FRAMES
 from calico_p4.switch import embedded
 from calico_p4.tools.product import quiet
-from calico_p4.tools.wire import TO_DATAPLANE, VERBATIM, Field, parse
+from calico_p4.tools.wire import TO_DATAPLANE, VERBATIM, Field, inner, parse
 from datastore.allocator import Allocator
 from felix_proto.decode import Decoder
 from felix_proto.framing import Frame
@@ -51,15 +51,14 @@ class Coverage:
             if field.descriptor is None:
                 self.unknown[f"{message.name}.{'bytes' if field.wire_type == VERBATIM else field.number}"] += 1
                 continue
-            self._field(field, message)
             if isinstance(field.value, tuple):
-                self._message(field.value, field.descriptor.message_type)
+                self._message(field.value, inner(field.descriptor))
+            if message is not TO_DATAPLANE:
+                self._field(field, message)
+            elif isinstance(field.value, tuple):
+                self.counts["messages"][inner(field.descriptor).name] += 1
 
     def _field(self, field: Field, message: Descriptor) -> None:
-        if message is TO_DATAPLANE:
-            if isinstance(field.value, tuple):
-                self.counts["messages"][field.descriptor.message_type.name] += 1
-            return
         if message.name == "Rule":
             self.counts["rule_fields"][field.name] += 1
             if field.name == "action":
@@ -79,7 +78,7 @@ def _possible() -> dict[str, Iterable[str]]:
     messages = list(_messages(TO_DATAPLANE, set()))
     rule = next(message for message in messages if message.name == "Rule")
     return {
-        "messages": [field.message_type.name for field in TO_DATAPLANE.oneofs_by_name["payload"].fields],
+        "messages": [inner(field).name for field in TO_DATAPLANE.oneofs_by_name["payload"].fields],
         "fields": [f"{message.name}.{field.name}" for message in messages if message is not rule for field in message.fields],
         "rule_fields": [field.name for field in rule.fields],
         "rule_actions": _ACTIONS,
@@ -91,11 +90,11 @@ def _possible() -> dict[str, Iterable[str]]:
 def _messages(message: Descriptor, seen: set[str]) -> Iterator[Descriptor]:
     """Yield the messages inside a message, each once; entries of maps as well."""
     for field in message.fields:
-        inner = field.message_type
-        if inner is not None and inner.full_name not in seen:
-            seen.add(inner.full_name)
-            yield inner
-            yield from _messages(inner, seen)
+        below = field.message_type
+        if below is not None and below.full_name not in seen:
+            seen.add(below.full_name)
+            yield below
+            yield from _messages(below, seen)
 
 
 def _set_kind(set_id: str, kind: int) -> str:
@@ -130,7 +129,8 @@ class _Tables:
     def _look(self) -> None:
         desired = self._driver.tracker.desired
         for table in desired.tables():
-            for key, value in desired.rows(table).items():
+            rows: Any = desired.rows(table)
+            for key, value in rows.items():
                 row = (table, (key, value))
                 if row not in self._known:
                     self._known.add(row)

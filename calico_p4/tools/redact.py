@@ -12,7 +12,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor
 
 from calico_p4.tools.pseudonyms import Addresses, Names
-from calico_p4.tools.wire import BYTES, TO_DATAPLANE, Field, encode, parse
+from calico_p4.tools.wire import BYTES, TO_DATAPLANE, Field, encode, inner, parse
 
 Change = Callable[[str], str]
 _KNOWN_TIERS = frozenset(("default", "adminnetworkpolicy", "baselineadminnetworkpolicy", "kube-admin", "kube-baseline"))
@@ -23,7 +23,7 @@ _INTERFACE = re.compile(r"(?:cali|tap)?")
 _POLICY = re.compile(r"(staged:)?((?:knp|kanp|kbanp|kcnp)\.[a-z]+\.)?(.*)", re.DOTALL)
 _SELECTOR = re.compile(r"""("[^"]*"|'[^']*'|[A-Za-z0-9_./-]+)""")
 _SELECTOR_WORDS = frozenset(("has", "in", "not", "all", "global", "contains", "starts", "ends", "with"))
-_PLAIN_VALUE = re.compile(r"(?:[0-9.]+(?:ms|s|m|h)?|true|false|none|Enabled|Disabled|Auto|Always|Never|Any)?", re.IGNORECASE)
+_PLAIN_VALUE = re.compile(r"(?:[0-9]+(?:[.][0-9]+)?(?:ms|s|m|h)?|true|false|none|Enabled|Disabled|Auto|Always|Never|Any)?", re.IGNORECASE)
 # Parameters of Felix (contract 1.7) whose values are words of Felix's own; addresses in them are replaced all the same.
 _PLAIN_CONFIG = re.compile(
     r"CalicoVersion|ClusterType|DatastoreType|InterfacePrefix|InterfaceExclude|ServiceLoopPrevention|.*Action|.*Mode|.*HostPorts|"
@@ -71,7 +71,7 @@ class Redactor:
             if descriptor is None and (message.name, field.number) not in _KEPT_UNKNOWN:
                 self.dropped[f"{message.name}.{field.number or 'bytes'}"] += 1
             elif isinstance(field.value, tuple) and descriptor is not None:
-                yield field._replace(value=self._message(field.value, descriptor.message_type))
+                yield field._replace(value=self._message(field.value, inner(descriptor)))
             elif field.wire_type == BYTES:
                 yield field._replace(value=self._text(message.name, field.name, field.value))
             else:
@@ -283,5 +283,7 @@ class Redactor:
 
 
 def _rule_fields() -> list[str]:
-    policy = TO_DATAPLANE.fields_by_name["active_policy_update"].message_type.fields_by_name["policy"].message_type
-    return [field.name for field in policy.fields_by_name["inbound_rules"].message_type.fields]
+    message = TO_DATAPLANE
+    for name in ("active_policy_update", "policy", "inbound_rules"):
+        message = inner(message.fields_by_name[name])
+    return [field.name for field in message.fields]

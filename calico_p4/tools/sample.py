@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from datastore.intent import IntentStore
-from felix_proto.types import PortRange, Rule
+from felix_proto.types import Policy, PortRange, Profile, Rule
 
 _PROTOCOLS = ("tcp", "udp", "sctp", "icmp")
 _LOCAL = 0.9
@@ -75,7 +75,8 @@ def _spread(items: Sequence[str]) -> Sequence[str]:
 
 
 def _rules(store: IntentStore) -> Iterator[Rule]:
-    for owner in (*store.policies.values(), *store.profiles.values()):
+    owners: list[Policy | Profile] = [*store.policies.values(), *store.profiles.values()]
+    for owner in owners:
         yield from (*owner.inbound_rules, *owner.outbound_rules)
 
 

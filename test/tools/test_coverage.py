@@ -7,7 +7,6 @@ from click.testing import CliRunner
 from calico_p4.cli.coverage import command as coverage
 from calico_p4.tools.coverage import Coverage
 from felix_proto.framing import Frame
-from felix_proto.recordings import read_recording
 from felix_proto.types import Rule
 from k8s_p4.rows import TABLES
 from test.support.shared import recording_path

@@ -67,7 +67,7 @@ def test_names_and_addresses_of_the_original_are_gone():
     for word in words:
         assert word in old and not re.search(rf"\b{word}\b", new), word
     for text in re.findall(r"\b10\.244\.\d+\.\d+|2001:db8:[0-9a-f:]+|198\.51\.\d+\.\d+", old):
-        assert f'"{text}' not in new
+        assert not re.search(rf"{re.escape(text)}(?![0-9a-f:.])", new), text
 
 
 def test_every_text_field_of_the_schema_has_a_treatment():

@@ -48,7 +48,8 @@ def test_any_string_comes_back(data: bytes, text: str):
         ("", "{}"),
         ("7805", "sequence_number: 5"),
         ("788500", '@bytes: "788500"'),  # 5 in two bytes
-        ("12031a0100", '@bytes: "12031a0100"'),  # cut short
+        ("12031a01", '@bytes: "12031a01"'),  # cut short
+        ("12031a0100", 'ipset_update { 3: "\\x00" }'),  # a string where the schema has a number
         ("9a3f03616263", '1011: "abc"'),
         ("9d3f01000000", "1011: 0x00000001"),
         ("993f0100000000000000", "1011: 0x0000000000000001"),
