@@ -22,6 +22,7 @@ _COMMANDS = {
     "get": "List what a recording holds, or what it becomes in the pipeline.",
     "lint": "Check a recording against the rules that Felix keeps.",
     "pack": "Make a recording of the lines that cat prints.",
+    "record": "Run a driver and record what Felix sends it.",
     "redact": "Replace names and addresses in a recording.",
     "replay": "Replay a recorded Felix stream into a target, and send packets.",
     "target": "Run the embedded switch as a P4Runtime server.",
