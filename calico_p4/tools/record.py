@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -186,7 +186,7 @@ def _environment() -> dict[str, str]:
 def _head(command: Sequence[str]) -> dict[str, Any]:
     system = os.uname()
     return {
-        "started": datetime.now(timezone.utc).isoformat(),
+        "started": datetime.now(UTC).isoformat(),
         "command": list(command),
         "environment": _environment(),
         "system": {"node": system.nodename, "kernel": system.release, "machine": system.machine},

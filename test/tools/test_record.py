@@ -99,7 +99,7 @@ def test_everything_passes_and_is_recorded(tmp_path: Path):
         (frame.index, frame.offset, len(frame.payload)) for frame in read_recording(QUICKSTART)
     ]
     assert [line["ns"] for line in frames] == sorted(line["ns"] for line in frames)
-    assert [line for line in lines if "answer" in line][0]["length"] == 4
+    assert next(line for line in lines if "answer" in line)["length"] == 4
     assert end["end"] | {"reason": ""} == {"frames": 146, "bytes": len(data), "answers": 1, "driver_status": 7, "complete": True, "reason": ""}
 
 
