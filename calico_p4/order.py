@@ -33,8 +33,11 @@ ORDER: Final = (
     Line(_IDENTITY, "names a class of addresses: its peer and self rows are there before any packet carries it"),
     Line(("source_host_v4", "source_host_v6", "source_net_v4", "source_net_v6", "arp_answer", "nd_answer", "answer_port"),
          "an endpoint's own addresses count only when its policy is bound"),
+    Line(("tunnel_local_v4", "tunnel_local_v6", "tunnel_source_v4", "tunnel_source_v6"),
+         "where tunnels end, and who is behind which node: nothing comes out of one before its sender counts"),
     Line(("next_hop",), "names the host endpoint of the interface it leaves by: its policy is bound"),
-    Line(("local_v4", "local_v6", "route_v4", "route_v6"), "leads packets to a next hop, and to an endpoint whose policy is bound"),
+    Line(("tunnel", "tunnel_peer_v4", "tunnel_peer_v6"), "names a next hop; a peer counts when it is known who is behind it"),
+    Line(("local_v4", "local_v6", "route_v4", "route_v6"), "leads packets to a next hop or tunnel, and to an endpoint whose policy is bound"),
     Line(("port",), "opens the endpoint's own side, last of all"),
 )  # fmt: skip
 """Inserts and modifies from first to last; deletes from last to first, after all of them."""

@@ -30,7 +30,7 @@ ARTEFACTS: Final = PACKAGE / "artefacts"
 COMPILER: Final = "p4c-dpdk"
 MAIN: Final = "main_pna"
 STAGES: Final = ("untracked_ingress", "untracked_egress", "pre_dnat", "forward_ingress", "egress", "ingress", "forward_egress")
-METADATA: Final = ("reason", *(f"{stage}_slot" for stage in STAGES), "in_endpoint", "out_endpoint")
+METADATA: Final = ("reason", *(f"{stage}_slot" for stage in STAGES), "in_endpoint", "out_endpoint", "tunnel", "peer")
 _SPEC_METADATA: Final = "local_metadata_{}"
 # Constants of the architecture's own header that we don't use; keys that the compiler copies to metadata; variables of the
 # policy stages that a table's action sets before a hit lets them be read.

@@ -47,6 +47,14 @@ class Uplink(ActionValue):
 
 
 @dataclass(frozen=True, slots=True)
+class TunnelDevice(ActionValue):
+    """Action `tunnel_device(host_endpoint/32)`."""
+
+    NAME: ClassVar[str] = "tunnel_device"
+    host_endpoint: int
+
+
+@dataclass(frozen=True, slots=True)
 class ArpReply(ActionValue):
     """Action `arp_reply(mac/48)`."""
 
@@ -115,10 +123,60 @@ class ToUplink(ActionValue):
 
 
 @dataclass(frozen=True, slots=True)
+class ToTunnel(ActionValue):
+    """Action `to_tunnel(tunnel/32)`."""
+
+    NAME: ClassVar[str] = "to_tunnel"
+    tunnel: int
+
+
+@dataclass(frozen=True, slots=True)
 class Blackhole(ActionValue):
     """Action `blackhole()`."""
 
     NAME: ClassVar[str] = "blackhole"
+
+
+@dataclass(frozen=True, slots=True)
+class VxlanV4(ActionValue):
+    """Action `vxlan_v4(next_hop/32, host_endpoint/32, src/32, dst/32, sum/16, vni/32, src_mac/48, dst_mac/48)`."""
+
+    NAME: ClassVar[str] = "vxlan_v4"
+    next_hop: int
+    host_endpoint: int
+    src: int
+    dst: int
+    sum: int
+    vni: int
+    src_mac: int
+    dst_mac: int
+
+
+@dataclass(frozen=True, slots=True)
+class VxlanV6(ActionValue):
+    """Action `vxlan_v6(next_hop/32, host_endpoint/32, src/128, dst/128, sum/16, vni/32, src_mac/48, dst_mac/48)`."""
+
+    NAME: ClassVar[str] = "vxlan_v6"
+    next_hop: int
+    host_endpoint: int
+    src: int
+    dst: int
+    sum: int
+    vni: int
+    src_mac: int
+    dst_mac: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ipip(ActionValue):
+    """Action `ipip(next_hop/32, host_endpoint/32, src/32, dst/32, sum/16)`."""
+
+    NAME: ClassVar[str] = "ipip"
+    next_hop: int
+    host_endpoint: int
+    src: int
+    dst: int
+    sum: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +188,31 @@ class Send(ActionValue):
     src_mac: int
     dst_mac: int
     host_endpoint: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate(ActionValue):
+    """Action `terminate(port/32, vni/32)`."""
+
+    NAME: ClassVar[str] = "terminate"
+    port: int
+    vni: int
+
+
+@dataclass(frozen=True, slots=True)
+class FromPeer(ActionValue):
+    """Action `from_peer(node/32)`."""
+
+    NAME: ClassVar[str] = "from_peer"
+    node: int
+
+
+@dataclass(frozen=True, slots=True)
+class Behind(ActionValue):
+    """Action `behind(node/32)`."""
+
+    NAME: ClassVar[str] = "behind"
+    node: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +287,9 @@ class Port(TableRow):
     """Row of `port`: ingress_port/32 exact."""
 
     TABLE: ClassVar[str] = "port"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Workload, WorkloadClosed, Host, Uplink)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Workload, WorkloadClosed, Host, Uplink, TunnelDevice)
     ingress_port: int
-    action: Workload | WorkloadClosed | Host | Uplink
+    action: Workload | WorkloadClosed | Host | Uplink | TunnelDevice
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,9 +391,9 @@ class RouteV4(TableRow):
     """Row of `route_v4`: prefix/32 lpm."""
 
     TABLE: ClassVar[str] = "route_v4"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToUplink, Blackhole)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToUplink, ToTunnel, Blackhole)
     prefix: Prefix
-    action: ToUplink | Blackhole
+    action: ToUplink | ToTunnel | Blackhole
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,9 +401,19 @@ class RouteV6(TableRow):
     """Row of `route_v6`: prefix/128 lpm."""
 
     TABLE: ClassVar[str] = "route_v6"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToUplink, Blackhole)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToUplink, ToTunnel, Blackhole)
     prefix: Prefix
-    action: ToUplink | Blackhole
+    action: ToUplink | ToTunnel | Blackhole
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel(TableRow):
+    """Row of `tunnel`: tunnel/32 exact."""
+
+    TABLE: ClassVar[str] = "tunnel"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (VxlanV4, VxlanV6, Ipip)
+    tunnel: int
+    action: VxlanV4 | VxlanV6 | Ipip
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +424,70 @@ class NextHop(TableRow):
     ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Send,)
     next_hop: int
     action: Send
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelLocalV4(TableRow):
+    """Row of `tunnel_local_v4`: kind/8 exact, address/32 exact."""
+
+    TABLE: ClassVar[str] = "tunnel_local_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Terminate,)
+    kind: int
+    address: int
+    action: Terminate
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelLocalV6(TableRow):
+    """Row of `tunnel_local_v6`: kind/8 exact, address/128 exact."""
+
+    TABLE: ClassVar[str] = "tunnel_local_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Terminate,)
+    kind: int
+    address: int
+    action: Terminate
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelPeerV4(TableRow):
+    """Row of `tunnel_peer_v4`: kind/8 exact, address/32 exact."""
+
+    TABLE: ClassVar[str] = "tunnel_peer_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (FromPeer,)
+    kind: int
+    address: int
+    action: FromPeer
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelPeerV6(TableRow):
+    """Row of `tunnel_peer_v6`: kind/8 exact, address/128 exact."""
+
+    TABLE: ClassVar[str] = "tunnel_peer_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (FromPeer,)
+    kind: int
+    address: int
+    action: FromPeer
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelSourceV4(TableRow):
+    """Row of `tunnel_source_v4`: prefix/32 lpm."""
+
+    TABLE: ClassVar[str] = "tunnel_source_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Behind,)
+    prefix: Prefix
+    action: Behind
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelSourceV6(TableRow):
+    """Row of `tunnel_source_v6`: prefix/128 lpm."""
+
+    TABLE: ClassVar[str] = "tunnel_source_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Behind,)
+    prefix: Prefix
+    action: Behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -816,7 +973,14 @@ ROWS: dict[str, type[TableRow]] = {
     "local_v6": LocalV6,
     "route_v4": RouteV4,
     "route_v6": RouteV6,
+    "tunnel": Tunnel,
     "next_hop": NextHop,
+    "tunnel_local_v4": TunnelLocalV4,
+    "tunnel_local_v6": TunnelLocalV6,
+    "tunnel_peer_v4": TunnelPeerV4,
+    "tunnel_peer_v6": TunnelPeerV6,
+    "tunnel_source_v4": TunnelSourceV4,
+    "tunnel_source_v6": TunnelSourceV6,
     "src_identity_host_v4": SrcIdentityHostV4,
     "src_identity_net_v4": SrcIdentityNetV4,
     "src_identity_host_v6": SrcIdentityHostV6,

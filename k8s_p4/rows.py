@@ -45,6 +45,8 @@ OWNERS: Final[dict[str, str]] = {
     **{f"source_{kind}_{family}": "translator.source_guard" for kind in ("host", "net") for family in ("v4", "v6")},
     **{f"{kind}_{family}": "translator.routing" for kind in ("local", "route") for family in ("v4", "v6")},
     "next_hop": "translator.routing",
+    "tunnel": "translator.tunnels",
+    **{f"tunnel_{kind}_{family}": "translator.tunnels" for kind in ("local", "peer", "source") for family in ("v4", "v6")},
     **{f"{side}_identity_{kind}_{family}": "translator.identity"
        for side in ("src", "dst", "pre_dst") for kind in ("host", "net") for family in ("v4", "v6")},
     **{f"{stage}.{table}": "translator.policy"

@@ -19,6 +19,7 @@ TABLES: dict[str, TableSchema] = {
             Action("workload_closed", 0x01010002, (Field("endpoint", 1, 32, "param"), Field("reason", 2, 8, "param"))),
             Action("host", 0x01010003, ()),
             Action("uplink", 0x01010004, (Field("host_endpoint", 1, 32, "param"),)),
+            Action("tunnel_device", 0x01010006, (Field("host_endpoint", 1, 32, "param"),)),
         ),
     ),
     "arp_answer": TableSchema(
@@ -127,6 +128,7 @@ TABLES: dict[str, TableSchema] = {
         ),
         (
             Action("to_uplink", 0x01040004, (Field("next_hop", 1, 32, "param"),)),
+            Action("to_tunnel", 0x01040008, (Field("tunnel", 1, 32, "param"),)),
             Action("blackhole", 0x01040005, ()),
         ),
     ),
@@ -138,7 +140,20 @@ TABLES: dict[str, TableSchema] = {
         ),
         (
             Action("to_uplink", 0x01040004, (Field("next_hop", 1, 32, "param"),)),
+            Action("to_tunnel", 0x01040008, (Field("tunnel", 1, 32, "param"),)),
             Action("blackhole", 0x01040005, ()),
+        ),
+    ),
+    "tunnel": TableSchema(
+        0x02230007,
+        16384,
+        (
+            Field("tunnel", 1, 32, "exact"),
+        ),
+        (
+            Action("vxlan_v4", 0x01230007, (Field("next_hop", 1, 32, "param"), Field("host_endpoint", 2, 32, "param"), Field("src", 3, 32, "param"), Field("dst", 4, 32, "param"), Field("sum", 5, 16, "param"), Field("vni", 6, 32, "param"), Field("src_mac", 7, 48, "param"), Field("dst_mac", 8, 48, "param"))),
+            Action("vxlan_v6", 0x01230008, (Field("next_hop", 1, 32, "param"), Field("host_endpoint", 2, 32, "param"), Field("src", 3, 128, "param"), Field("dst", 4, 128, "param"), Field("sum", 5, 16, "param"), Field("vni", 6, 32, "param"), Field("src_mac", 7, 48, "param"), Field("dst_mac", 8, 48, "param"))),
+            Action("ipip", 0x01230009, (Field("next_hop", 1, 32, "param"), Field("host_endpoint", 2, 32, "param"), Field("src", 3, 32, "param"), Field("dst", 4, 32, "param"), Field("sum", 5, 16, "param"))),
         ),
     ),
     "next_hop": TableSchema(
@@ -149,6 +164,70 @@ TABLES: dict[str, TableSchema] = {
         ),
         (
             Action("send", 0x01070001, (Field("port", 1, 32, "param"), Field("src_mac", 2, 48, "param"), Field("dst_mac", 3, 48, "param"), Field("host_endpoint", 4, 32, "param"))),
+        ),
+    ),
+    "tunnel_local_v4": TableSchema(
+        0x02230001,
+        16,
+        (
+            Field("kind", 1, 8, "exact"),
+            Field("address", 2, 32, "exact"),
+        ),
+        (
+            Action("terminate", 0x01230001, (Field("port", 1, 32, "param"), Field("vni", 2, 32, "param"))),
+        ),
+    ),
+    "tunnel_local_v6": TableSchema(
+        0x02230002,
+        16,
+        (
+            Field("kind", 1, 8, "exact"),
+            Field("address", 2, 128, "exact"),
+        ),
+        (
+            Action("terminate", 0x01230001, (Field("port", 1, 32, "param"), Field("vni", 2, 32, "param"))),
+        ),
+    ),
+    "tunnel_peer_v4": TableSchema(
+        0x02230003,
+        16384,
+        (
+            Field("kind", 1, 8, "exact"),
+            Field("address", 2, 32, "exact"),
+        ),
+        (
+            Action("from_peer", 0x01230003, (Field("node", 1, 32, "param"),)),
+        ),
+    ),
+    "tunnel_peer_v6": TableSchema(
+        0x02230004,
+        16384,
+        (
+            Field("kind", 1, 8, "exact"),
+            Field("address", 2, 128, "exact"),
+        ),
+        (
+            Action("from_peer", 0x01230003, (Field("node", 1, 32, "param"),)),
+        ),
+    ),
+    "tunnel_source_v4": TableSchema(
+        0x02230005,
+        262144,
+        (
+            Field("prefix", 1, 32, "lpm"),
+        ),
+        (
+            Action("behind", 0x01230005, (Field("node", 1, 32, "param"),)),
+        ),
+    ),
+    "tunnel_source_v6": TableSchema(
+        0x02230006,
+        262144,
+        (
+            Field("prefix", 1, 128, "lpm"),
+        ),
+        (
+            Action("behind", 0x01230005, (Field("node", 1, 32, "param"),)),
         ),
     ),
     "src_identity_host_v4": TableSchema(

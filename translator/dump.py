@@ -18,7 +18,9 @@ _LOCAL: Mapping[str, Fields] = {
     "to_workload_closed": (("endpoint", "endpoint"), ("reason", "int"), ("incarnation", "hidden")),
     "to_host": (("next_hop", "next_hop"), ("from_workload", "int")),
 }
-_ROUTE: Mapping[str, Fields] = {"to_uplink": (("next_hop", "next_hop"),), "blackhole": ()}
+_ROUTE: Mapping[str, Fields] = {"to_uplink": (("next_hop", "next_hop"),), "to_tunnel": (("tunnel", "tunnel"),), "blackhole": ()}
+_TUNNEL: Fields = (("next_hop", "next_hop"), ("host_endpoint", "endpoint"))
+_VXLAN: Fields = (("sum", "int"), ("vni", "int"), ("src_mac", "mac"), ("dst_mac", "mac"))
 _SOURCE: Mapping[str, Fields] = {"source_ok": ()}
 _RULE_KEY: Fields = (
     ("list", "list"),
@@ -40,6 +42,7 @@ _TABLES: dict[str, tuple[Fields, Mapping[str, Fields]]] = {
             "workload_closed": (("endpoint", "endpoint"), ("reason", "int")),
             "host": (),
             "uplink": (("host_endpoint", "endpoint"),),
+            "tunnel_device": (("host_endpoint", "endpoint"),),
         },
     ),
     "arp_answer": ((("target", "v4"),), {"arp_reply": (("mac", "mac"),)}),
@@ -49,8 +52,19 @@ _TABLES: dict[str, tuple[Fields, Mapping[str, Fields]]] = {
         (("next_hop", "next_hop"),),
         {"send": (("port", "port"), ("src_mac", "mac"), ("dst_mac", "mac"), ("host_endpoint", "endpoint"))},
     ),
+    "tunnel": (
+        (("tunnel", "tunnel"),),
+        {
+            "vxlan_v4": (*_TUNNEL, ("src", "v4"), ("dst", "v4"), *_VXLAN),
+            "vxlan_v6": (*_TUNNEL, ("src", "v6"), ("dst", "v6"), *_VXLAN),
+            "ipip": (*_TUNNEL, ("src", "v4"), ("dst", "v4"), ("sum", "int")),
+        },
+    ),
 }
 for _v in ("v4", "v6"):
+    _TABLES[f"tunnel_local_{_v}"] = (("kind", "int"), ("address", _v)), {"terminate": (("port", "port"), ("vni", "int"))}
+    _TABLES[f"tunnel_peer_{_v}"] = (("kind", "int"), ("address", _v)), {"from_peer": (("node", "node"),)}
+    _TABLES[f"tunnel_source_{_v}"] = (("prefix", _v),), {"behind": (("node", "node"),)}
     _TABLES[f"source_host_{_v}"] = (("endpoint", "endpoint"), ("address", _v)), _SOURCE
     _TABLES[f"source_net_{_v}"] = (("endpoint", "endpoint"), ("prefix", _v)), _SOURCE
     _TABLES[f"local_{_v}"] = (("address", _v),), _LOCAL

@@ -10,6 +10,7 @@ parser MainParser(packet_in packet, out headers_t hdr, inout metadata_t meta,
     PacketParser() parse;
 
     state start {
+        meta.round = (bit<8>) (PassNumberUint_t) istd.pass;
         parse.apply(packet, hdr, meta);
         transition accept;
     }
@@ -26,7 +27,10 @@ control MainControl(inout headers_t hdr, inout metadata_t meta, in pna_main_inpu
     Pipeline() pipeline;
 
     apply {
-        meta.ingress_port = (bit<32>) istd.input_port;
+        // What goes round came in by the port that the round before has chosen.
+        if (meta.round == 0) {
+            meta.ingress_port = (bit<32>) istd.input_port;
+        }
         pipeline.apply(hdr, meta);
     }
 }

@@ -11,7 +11,7 @@ from k8s_p4 import artefacts, compile, schema
 from k8s_p4.p4rt import p4i
 from k8s_p4.reasons import Reason
 
-TABLES_OF_THE_HOUSE = ["port", "arp_answer", "nd_answer", "answer_port", "source_host_v4", "source_host_v6", "source_net_v4", "source_net_v6", "local_v4", "local_v6", "route_v4", "route_v6", "next_hop", "src_identity_host_v4", "src_identity_host_v6", "dst_identity_host_v4", "dst_identity_host_v6", "src_identity_net_v4", "src_identity_net_v6", "dst_identity_net_v4", "dst_identity_net_v6", "pre_dst_identity_host_v4", "pre_dst_identity_host_v6", "pre_dst_identity_net_v4", "pre_dst_identity_net_v6"]
+TABLES_OF_THE_HOUSE = ["port", "arp_answer", "nd_answer", "answer_port", "source_host_v4", "source_host_v6", "source_net_v4", "source_net_v6", "local_v4", "local_v6", "route_v4", "route_v6", "next_hop", "tunnel", "tunnel_local_v4", "tunnel_local_v6", "tunnel_peer_v4", "tunnel_peer_v6", "tunnel_source_v4", "tunnel_source_v6", "src_identity_host_v4", "src_identity_host_v6", "dst_identity_host_v4", "dst_identity_host_v6", "src_identity_net_v4", "src_identity_net_v6", "dst_identity_net_v4", "dst_identity_net_v6", "pre_dst_identity_host_v4", "pre_dst_identity_host_v6", "pre_dst_identity_net_v4", "pre_dst_identity_net_v6"]
 ENDPOINT_STAGES = ("egress", "ingress")
 HOOKS = ("untracked_ingress", "untracked_egress", "pre_dnat", "forward_ingress", "forward_egress")
 """Stages that only host endpoints have."""
@@ -72,8 +72,8 @@ def test_what_learns_is_marked_and_takes_no_rows() -> None:
 
 def test_every_default_is_constant_and_no_entry_may_have_it() -> None:
     actions = {action.preamble.id: action.preamble.alias for action in artefacts.p4info().actions}
-    harmless = {"ask_nets", "ask_routes", "no_identity", "keep", "nd_unknown", "clear", "learn_v4", "learn_v6", "close_v4", "close_v6"}
-    closing = {"unknown_port", "arp_unknown", "no_way_back", "spoofed", "no_route", "unbound", "no_rule", "neighbour_unknown"}
+    harmless = {"ask_nets", "ask_routes", "no_tunnel_here", "behind_nobody", "no_identity", "keep", "nd_unknown", "clear", "learn_v4", "learn_v6", "close_v4", "close_v6"}
+    closing = {"unknown_port", "arp_unknown", "no_way_back", "spoofed", "no_route", "unbound", "no_rule", "neighbour_unknown", "stranger", "not_made"}
     seen = set()
     for table in artefacts.p4info().tables:
         assert table.const_default_action_id
@@ -113,7 +113,7 @@ def test_reasons_are_those_of_the_program() -> None:
 def test_metadata_of_interest_is_in_the_spec() -> None:
     names = artefacts.manifest()["metadata"]
     slots = {f"{stage}_slot" for stage in (*ENDPOINT_STAGES, *HOOKS)}
-    assert set(names) == {"reason", "in_endpoint", "out_endpoint", *slots}
+    assert set(names) == {"reason", "in_endpoint", "out_endpoint", "tunnel", "peer", *slots}
     spec = artefacts.read(artefacts.SPEC).decode()
     assert all(f" {name}\n" in spec for name in names.values())
 

@@ -7,6 +7,11 @@
 
 control PacketDeparser(packet_out packet, in headers_t hdr) {
     apply {
+        packet.emit(hdr.outer_ethernet);
+        packet.emit(hdr.outer_ipv4);
+        packet.emit(hdr.outer_ipv6);
+        packet.emit(hdr.outer_udp);
+        packet.emit(hdr.vxlan);
         packet.emit(hdr.ethernet);
         packet.emit(hdr.arp);
         packet.emit(hdr.ipv4);

@@ -185,7 +185,61 @@ header neighbour_pieces_t {
     bit<32> mac_low;
 }
 
+// VXLAN: flags (0x08: the VNI is valid), and the VNI in the high 24 bits.
+header vxlan_t {
+    bit<32> flags;
+    bit<32> vni;
+}
+
+header outer_udp_t {
+    bit<16> src_port;
+    bit<16> dst_port;
+    bit<16> length;
+    bit<16> checksum;
+}
+
+// What a tunnel adds in front of the Ethernet frame or, with IP in IP, of the packet inside: read in one
+// piece to be left out.
+header stripped_vxlan_v4_t {
+    bit<112> ethernet;
+    bit<8>   version_ihl;
+    bit<8>   tos;
+    bit<16>  total_length;
+    bit<128> rest_of_ip;
+    bit<64>  udp;
+    bit<32>  flags;
+    bit<32>  vni;
+}
+
+header stripped_vxlan_v6_t {
+    bit<112> ethernet;
+    bit<32>  version_class_flow;
+    bit<32>  length_next_hop;
+    bit<128> src;
+    bit<128> dst;
+    bit<64>  udp;
+    bit<32>  flags;
+    bit<32>  vni;
+}
+
+header stripped_ipip_t {
+    bit<8>   version_ihl;
+    bit<8>   tos;
+    bit<16>  total_length;
+    bit<128> rest_of_ip;
+}
+
 struct headers_t {
+    // A tunnel's, in front of all others.
+    ethernet_t    outer_ethernet;
+    ipv4_t        outer_ipv4;
+    ipv6_t        outer_ipv6;
+    outer_udp_t   outer_udp;
+    vxlan_t       vxlan;
+    stripped_vxlan_v4_t stripped_vxlan_v4;
+    stripped_vxlan_v6_t stripped_vxlan_v6;
+    stripped_ipip_t     stripped_ipip;
+
     ethernet_t    ethernet;
     arp_t         arp;
     ipv4_t        ipv4;

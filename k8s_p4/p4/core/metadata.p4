@@ -12,6 +12,7 @@
 const bit<8> STATE_ON = 0;       // undecided or accepted so far: go on
 const bit<8> STATE_DROP = 1;     // dropped; reason says why
 const bit<8> STATE_ANSWERED = 2; // the packet became an answer and goes back by its own port
+const bit<8> STATE_AROUND = 3;   // goes through the pipeline again, without its outer headers
 
 // metadata.from and metadata.to
 const bit<8> KIND_NONE = 0;
@@ -30,6 +31,14 @@ const bit<8> EXCUSED_NOT = 0;
 const bit<8> EXCUSED_PRE_DNAT = 1;
 const bit<8> EXCUSED_UNTRACKED = 2; // and no flow state is kept
 
+// metadata.tunnel_kind, the key of the tables of tunnels; metadata.strip, what the parser takes off in
+// round 1, and metadata.encapsulation: the same, but VXLAN by the family of its outer header
+const bit<8> TUNNEL_NONE = 0;
+const bit<8> TUNNEL_VXLAN = 1;
+const bit<8> TUNNEL_IPIP = 2;
+const bit<8> STRIP_VXLAN_V4 = 1;
+const bit<8> STRIP_VXLAN_V6 = 3;
+
 // port.workload flags
 const bit<8> FLAG_VXLAN_ALLOWED = 1;
 const bit<8> FLAG_IPIP_ALLOWED = 2;
@@ -47,8 +56,31 @@ struct metadata_t {
     bit<32> in_endpoint;        // host endpoint of the interface it came by (ports), 0 for none
     bit<32> out_endpoint;       // and of the one it leaves by (next_hop)
 
+    bit<32> tunnel;             // tunnel it leaves by (routing), 0 for none
+    bit<32> peer;               // node whose tunnel it came by, 0 for none
+
     bit<8>  state;
     bit<32> ingress_port;
+
+    // tunnel (tunnel.p4)
+    bit<8>  round;              // 1: what was in a tunnel; by the parser
+    bit<8>  strip;
+    bit<8>  outer_ecn;          // of the header that was taken off
+    bit<32> arrived_flags;      // of the VXLAN header that was taken off
+    bit<32> arrived_vni;
+    bit<8>  tunnel_kind;
+    bit<32> tunnel_port;        // of the tunnel's device: where it comes in in round 1
+    bit<32> vni;
+    bit<32> source_peer;        // node that the inner source is behind
+    bit<8>  encapsulation;
+    bit<32> tunnel_endpoint;    // host endpoint of the tunnel's device
+    bit<16> outer_sum;
+    bit<48> inner_src_mac;
+    bit<48> inner_dst_mac;
+    bit<64> entropy_src;        // what the UDP source port is made of
+    bit<64> entropy_dst;
+    bit<64> entropy_l4;
+    bit<32> entropy;
 
     // Facts of the parser.
     bit<8>  parsed;             // 1: the end of a known parse path was reached

@@ -14,8 +14,11 @@
 #include "sizes.p4"
 #include "headers.p4"
 #include "metadata.p4"
+#include "tunnel.p4"
 
 control NextHop(inout headers_t hdr, inout metadata_t meta) {
+    TunnelOut() tunnel_out;
+
     @id(ACTION_ID(STAGE_NEXT_HOP, 01))
     action send(bit<32> port, bit<48> src_mac, bit<48> dst_mac, bit<32> host_endpoint) {
         hdr.ethernet.src = src_mac;
@@ -39,7 +42,16 @@ control NextHop(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
-        next_hop.apply();
+        if (meta.tunnel != 0) {
+            tunnel_out.apply(hdr, meta);
+        }
+        if (meta.state == STATE_ON) {
+            next_hop.apply();
+        }
+        // The interface it leaves by is the tunnel's device: the outer packet is the node's own.
+        if (meta.tunnel != 0) {
+            meta.out_endpoint = meta.tunnel_endpoint;
+        }
     }
 }
 

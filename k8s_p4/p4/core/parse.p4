@@ -46,6 +46,47 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         meta.src_low = 0;
         meta.dst_first = 0;
         meta.dst_sum = 0;
+        transition select(meta.round) {
+            0: parse_ethernet;
+            default: strip;
+        }
+    }
+
+    // Round 1: the outer headers were compared in round 0, and are read to be left out.
+    state strip {
+        transition select(meta.strip) {
+            STRIP_VXLAN_V4: strip_vxlan_v4;
+            STRIP_VXLAN_V6: strip_vxlan_v6;
+            TUNNEL_IPIP: strip_ipip;
+            default: accept;
+        }
+    }
+
+    state strip_vxlan_v4 {
+        packet.extract(hdr.stripped_vxlan_v4);
+        meta.outer_ecn = hdr.stripped_vxlan_v4.tos & 3;
+        meta.arrived_flags = hdr.stripped_vxlan_v4.flags;
+        meta.arrived_vni = hdr.stripped_vxlan_v4.vni & 0xffffff00;
+        transition parse_ethernet;
+    }
+
+    state strip_vxlan_v6 {
+        packet.extract(hdr.stripped_vxlan_v6);
+        meta.outer_ecn = (bit<8>) (hdr.stripped_vxlan_v6.version_class_flow >> 20) & 3;
+        meta.arrived_flags = hdr.stripped_vxlan_v6.flags;
+        meta.arrived_vni = hdr.stripped_vxlan_v6.vni & 0xffffff00;
+        transition parse_ethernet;
+    }
+
+    // The Ethernet header stays, for what is inside.
+    state strip_ipip {
+        packet.extract(hdr.ethernet);
+        packet.extract(hdr.stripped_ipip);
+        meta.outer_ecn = hdr.stripped_ipip.tos & 3;
+        transition parse_ipv4;
+    }
+
+    state parse_ethernet {
         packet.extract(hdr.ethernet);
         transition select(hdr.ethernet.ether_type) {
             ETHERTYPE_ARP: parse_arp;

@@ -24,6 +24,7 @@
 #include "neighbour.p4"
 #include "source_guard.p4"
 #include "routing.p4"
+#include "tunnel.p4"
 #include "next_hop.p4"
 #include "forward.p4"
 #include "flow.p4"
@@ -245,6 +246,9 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     AskSource() ask_source;
     Routing() routing;
     NextHop() hop;
+    TunnelIn() tunnel_in;
+    TunnelArrived() tunnel_arrived;
+    Encapsulate() encapsulate;
     SrcIdentity() src;
     DstIdentity() dst;
     PreDstIdentity() pre_dst;
@@ -292,6 +296,13 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         meta.from = KIND_NONE;
         meta.src_endpoint = 0;
         meta.flags = 0;
+        meta.tunnel = 0;
+        meta.tunnel_kind = TUNNEL_NONE;
+        meta.tunnel_endpoint = 0;
+        if (meta.round == 0) {
+            meta.peer = 0;
+            meta.strip = TUNNEL_NONE;
+        }
         meta.owner = KIND_NONE;
         meta.owner_reason = REASON_NONE;
         meta.owner_from_workload = 0;
@@ -338,6 +349,13 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         meta.reason = REASON_NO_POLICY;
     }
 
+    // What was in a tunnel begins anew; metadata stays.
+    @hidden
+    action around() {
+        meta.state = STATE_AROUND;
+        meta.ingress_port = meta.tunnel_port;
+    }
+
     // Counted before the drop, because a drop is immediate: nothing after it runs.
     @hidden
     action count_and_drop() {
@@ -350,6 +368,9 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         parse_check.apply(hdr, meta);
         if (meta.state == STATE_ON) {
             ports.apply(meta);
+        }
+        if (meta.state == STATE_ON && meta.round != 0) {
+            tunnel_arrived.apply(hdr, meta);
         }
         if (meta.state == STATE_ON) {
             neighbour.apply(hdr, meta);
@@ -384,7 +405,12 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
                 untracked.apply(meta);
             }
         }
-        if (meta.state == STATE_ON && meta.excused != EXCUSED_UNTRACKED) {
+        if (meta.state == STATE_ON && meta.round == 0) {
+            if (meta.from == KIND_UPLINK && meta.owner == KIND_HOST) {
+                tunnel_in.apply(hdr, meta);
+            }
+        }
+        if (meta.state == STATE_ON && meta.excused != EXCUSED_UNTRACKED && meta.tunnel_kind == TUNNEL_NONE) {
             flow_tuple.apply(hdr, meta);
             related_goes_back.apply(hdr, meta);
             if (meta.inner == 1) {
@@ -409,6 +435,9 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         }
         if (meta.state == STATE_ON && meta.from != KIND_HOST && meta.established == 0) {
             pre_dnat.apply(meta);
+        }
+        if (meta.state == STATE_ON && meta.tunnel_kind != TUNNEL_NONE) {
+            around();
         }
         if (meta.state == STATE_ON && meta.from != KIND_HOST) {
             routing.apply(hdr, meta);
@@ -460,6 +489,12 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
                     COUNT(flows, FLOW_REFUSED)
                 }
             }
+        }
+        if (meta.state == STATE_ON && meta.tunnel != 0) {
+            encapsulate.apply(hdr, meta);
+        }
+        if (meta.state == STATE_AROUND) {
+            GO_AROUND()
         }
         if (meta.state == STATE_DROP) {
             count_and_drop();

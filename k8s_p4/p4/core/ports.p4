@@ -7,6 +7,7 @@
 //       uplink            the network, by an interface of the node or out of a tunnel
 //   host_endpoint is the host endpoint of the interface, 0 for none; a workload interface has that
 //   of all interfaces ("*").
+//       tunnel_device     what was taken out of a packet (tunnel.p4), nothing else
 //   A miss is a port nobody told us about: drop, reason unknown_port.
 
 #ifndef CORE_PORTS_P4
@@ -46,6 +47,16 @@ control Ports(inout metadata_t meta) {
         meta.in_endpoint = host_endpoint;
     }
 
+    @id(ACTION_ID(STAGE_PORTS, 06))
+    action tunnel_device(bit<32> host_endpoint) {
+        meta.from = KIND_UPLINK;
+        meta.in_endpoint = host_endpoint;
+        if (meta.peer == 0) {
+            meta.state = STATE_DROP;
+            meta.reason = REASON_UNKNOWN_PORT;
+        }
+    }
+
     @id(ACTION_ID(STAGE_PORTS, 05))
     action unknown_port() {
         meta.state = STATE_DROP;
@@ -55,7 +66,7 @@ control Ports(inout metadata_t meta) {
     @id(TABLE_ID(STAGE_PORTS, 01))
     table port {
         key = { meta.ingress_port: exact @name("ingress_port"); }
-        actions = { workload; workload_closed; host; uplink; @defaultonly unknown_port; }
+        actions = { workload; workload_closed; host; uplink; tunnel_device; @defaultonly unknown_port; }
         const default_action = unknown_port();
         size = SIZE_PORT;
     }

@@ -6,6 +6,7 @@
 //       to_host              the node; from_workload: DefaultEndpointToHostAction, 1 accept
 //   route_v4/v6 (prefix)          what is not local
 //       to_uplink            by this next hop
+//       to_tunnel            by this tunnel (tunnel.p4)
 //       blackhole            drop, reason blackhole
 //
 // No row in either: drop, reason no_route.
@@ -118,6 +119,12 @@ control Routing(in headers_t hdr, inout metadata_t meta) {
         meta.reason = REASON_BLACKHOLE;
     }
 
+    @id(ACTION_ID(STAGE_ROUTING, 08))
+    action to_tunnel(bit<32> tunnel) {
+        meta.to = KIND_UPLINK;
+        meta.tunnel = tunnel;
+    }
+
     @id(ACTION_ID(STAGE_ROUTING, 07))
     action no_route() {
         meta.state = STATE_DROP;
@@ -127,7 +134,7 @@ control Routing(in headers_t hdr, inout metadata_t meta) {
     @id(TABLE_ID(STAGE_ROUTING, 02))
     table route_v4 {
         key = { hdr.ipv4.dst: lpm @name("prefix"); }
-        actions = { to_uplink; blackhole; @defaultonly no_route; }
+        actions = { to_uplink; to_tunnel; blackhole; @defaultonly no_route; }
         const default_action = no_route();
         size = SIZE_ROUTE;
     }
@@ -135,7 +142,7 @@ control Routing(in headers_t hdr, inout metadata_t meta) {
     @id(TABLE_ID(STAGE_ROUTING, 04))
     table route_v6 {
         key = { hdr.ipv6.dst: lpm @name("prefix"); }
-        actions = { to_uplink; blackhole; @defaultonly no_route; }
+        actions = { to_uplink; to_tunnel; blackhole; @defaultonly no_route; }
         const default_action = no_route();
         size = SIZE_ROUTE;
     }

@@ -20,6 +20,11 @@
 #define SIZE_ROUTE 262144
 // One per local endpoint, host, uplink, remote node.
 #define SIZE_NEXT_HOP 16384
+// Addresses at which this node's tunnels end: one a family and kind.
+#define SIZE_TUNNEL_LOCAL 16
+// Other nodes, and a tunnel to each by kind and family: clusters of 5,000 nodes.
+#define SIZE_TUNNEL_PEER 16384
+#define SIZE_TUNNEL 16384
 // Addresses in any IP set, per family and side: 300,000 guaranteed (the largest recording has
 // 197,386 members); 524,288 as the next power of two.
 #define SIZE_IDENTITY_HOST 524288

@@ -9,6 +9,8 @@
 
 // Must stand in an action of a table: the compiler accepts a port known at run time only there.
 #define SET_EGRESS_PORT(port) send_to_port((PortId_t) (port));
+// The packet, as the deparser leaves it, comes to the parser again; metadata keeps its values.
+#define GO_AROUND() recirculate();
 #define DROP_PACKET() drop_packet();
 // A table whose default action learns; its actions may set timeouts. LEARN stands in the default action only.
 // The timeouts the compiler gives every such table, by number: 10, 30, 60, 120, 300, 43200, 120, 120 s.
@@ -17,6 +19,7 @@
     add_entry(action_name, params, (ExpireTimeProfileId_t) (timeout));
 #define RESTART_TIMEOUT() restart_expire_timer();
 #define SET_TIMEOUT(timeout) set_entry_expire_time((ExpireTimeProfileId_t) (timeout));
+#define HASH32() Hash<bit<32>>(PNA_HashAlgorithm_t.CRC32)
 #define COUNTER(name, size) Counter<bit<64>, bit<32>>(size, PNA_CounterType_t.PACKETS) name
 #define COUNT(name, index) name.count(index);
 
