@@ -98,7 +98,7 @@ class ChainTables:
         """Make all rows of the chain anew and emit the differences. Raises TooManyRows, with nothing changed."""
         contents = self._own_contents(chain)
         lists = {own: self._lists(chain.head, own, changes) for own in set(contents.values())}
-        fresh = bool(chain.head.self_mask)
+        fresh = bool(chain.head.self_mask or chain.self_rows)
         for own, (default, others) in lists.items():
             self._write_variant(chain, own, default, others, fresh, changes)
         self._write_self_rows(chain, contents, changes)

@@ -119,6 +119,15 @@ def test_one_policy_on_both_ends_turns_over() -> None:
     assert run(first, [policy(name, (DENY,), (ALLOW,))], [A_TO_B]) > 0
 
 
+def test_a_chain_stops_asking_about_its_own_side() -> None:
+    """One of two addresses may send before and after: by a variant of its own, then by the one that is left."""
+    name = gnp("t.p")
+    before = policy(name, (), (Rule("allow", src_net=("10.0.0.8/32",)), Rule("deny", dst_net=("198.51.100.1/32",)), ALLOW))
+    two = endpoint(A, ipv4_nets=("10.0.0.1/32", "10.0.0.8/32"), tiers=one_tier(name, "egress"))
+    sent = [Sent(make(4, TCP, f"10.0.0.{own}", f"198.51.100.{n}"), "calia") for own in (1, 8) for n in (1, 2)]
+    assert run([before, two], [policy(name, (), (ALLOW,))], sent) > 100
+
+
 def test_a_member_moves_from_an_allowed_set_to_a_denied_one() -> None:
     members = sets({"s:in": ("198.51.100.1/32", "198.51.100.2/32"), "s:out": ("198.51.100.3/32",)})
     name = gnp("t.p")
