@@ -8,9 +8,11 @@ left out. Semantics: Calico contract, section 3.4.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from . import l4
+from .holes import Holed, split
 from .identity import bits
 from .l4 import EVERYTHING, Box, Region
 from .rules import Action, CompiledRule, Direction, Ref
@@ -21,6 +23,9 @@ MAX_ROWS = 65536
 
 CROWDED = 256
 """Rows from which on a product of rules is searched for rows that can never be hit; again whenever it has doubled."""
+
+LOOK_AHEAD = 64
+"""How many of the rows that follow are looked at to see what becomes of a hole: work stays proportional to the rules."""
 
 
 class TooManyRows(Exception):
@@ -36,7 +41,8 @@ class Row(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A rule whose addresses hold: its region, and for allow and deny its rows, last box first.
+    """A rule whose addresses hold: its region, and for allow and deny its rows, last box first: ``rows``, then what may be
+    carried out as hole and hull, then ``last``.
 
     A fragment passes only if it would with every port: a deny with ports holds for it, an allow with ports does not.
     """
@@ -45,6 +51,8 @@ class Step(NamedTuple):
     region: Region
     ref: Ref
     rows: tuple[Row, ...]
+    holed: tuple[Holed, ...] = ()
+    last: tuple[Row, ...] = ()
 
 
 UNCONDITIONAL: Region = (EVERYTHING,)
@@ -118,11 +126,15 @@ class RuleSet:
                     return
 
     def _step(self, index: int, rule: CompiledRule, region: Region) -> Step:
-        path = (rule.ref,)
         boxes = region if rule.action == "allow" else (*region, *l4.possible_fragments(region))
-        rows = tuple(Row(box, rule.action == "allow", path) for box in reversed(boxes))
-        step = self._steps[index, region] = Step(rule.action, region, rule.ref, rows)
+        first, holed, last = split(boxes)
+        rows, behind = (tuple(_row(box, rule) for box in reversed(part)) for part in (first, last))
+        step = self._steps[index, region] = Step(rule.action, region, rule.ref, rows, holed, behind)
         return step
+
+
+def _row(box: Box, rule: CompiledRule | Step) -> Row:
+    return Row(box, rule.action == "allow", (rule.ref,))
 
 
 class Node:
@@ -222,7 +234,8 @@ def _backwards(steps: Sequence[Step], end: tuple[Row, ...], tail: tuple[Row, ...
     """Compose from the last rule to the first; rows are gathered in reverse, so that each step only appends."""
     out = list(reversed(end))
     crowded = CROWDED
-    for action, region, ref, rows in reversed(steps):
+    for step in reversed(steps):
+        action, region, ref, *_ = step
         if action == "pass" or action == "log":
             rest = tail if action == "pass" else tuple(reversed(out))
             if region == UNCONDITIONAL:
@@ -236,11 +249,40 @@ def _backwards(steps: Sequence[Step], end: tuple[Row, ...], tail: tuple[Row, ...
         else:
             if region == UNCONDITIONAL:
                 out.clear()
-            out.extend(rows)
+            if step.holed:
+                out.extend([*step.last, *_holes(step, out)])
+            out.extend(step.rows)
         if len(out) > MAX_ROWS:
             raise TooManyRows
     out.reverse()
     return out
+
+
+def _holes(step: Step, after: Sequence[Row]) -> list[Row]:
+    """The boxes of an allow or deny that are mostly complement, last first; ``after``: what follows the rule, last first."""
+    out: list[Row] = []
+    for box, hull, hole in reversed(step.holed):
+        inside = _inside(hole, islice(reversed(after), LOOK_AHEAD), l4.size(box) - l4.size(hull) - 1)
+        if inside is None:
+            out.append(_row(box, step))
+        else:
+            out += [_row(hull, step), *reversed(inside)]
+    return out
+
+
+def _inside(hole: Box, after: Iterable[Row], most: int) -> list[Row] | None:
+    """What becomes of the packets in ``hole``; None if that takes more than ``most`` rows of the table, or a longer look."""
+    out = []
+    for box, allow, path in after:
+        common = l4.intersect_boxes(hole, box)
+        if common is not None:
+            out.append(Row(common, allow, path))
+            most -= l4.size(common)
+            if most < 0:
+                return None
+            if common == hole:
+                return out
+    return None
 
 
 def _behind(region: Region, ref: Ref, rest: Iterable[Row]) -> list[Row]:

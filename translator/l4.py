@@ -264,6 +264,13 @@ def kind_ternaries(kinds: int) -> tuple[Ternary, ...]:
     return tuple(out + [(k, 255) for k in sorted(wanted)])
 
 
+def size(box: Box) -> int:
+    """How many ternary keys `expand` gives."""
+    kinds = 1 if box.kinds & (possible := _possible_kinds(box.protocols)) == possible else len(kind_ternaries(box.kinds))
+    ports = len(prefixes(box.src_ports, 16)) * len(prefixes(box.dst_ports, 16))
+    return kinds * ports * len(byte_prefixes(box.protocols)) * len(byte_prefixes(box.icmp_types)) * len(byte_prefixes(box.icmp_codes))
+
+
 @lru_cache(maxsize=262144)
 def expand(box: Box) -> tuple[tuple[Ternary, ...], ...]:
     """The ternary keys (ip_version, protocol, l4_kind, src_port, dst_port, icmp_type, icmp_code) that cover a box."""
