@@ -145,15 +145,15 @@ TABLES: dict[str, TableSchema] = {
         ),
     ),
     "tunnel": TableSchema(
-        0x02230007,
+        0x02260007,
         16384,
         (
             Field("tunnel", 1, 32, "exact"),
         ),
         (
-            Action("vxlan_v4", 0x01230007, (Field("next_hop", 1, 32, "param"), Field("host_endpoint", 2, 32, "param"), Field("src", 3, 32, "param"), Field("dst", 4, 32, "param"), Field("sum", 5, 16, "param"), Field("vni", 6, 32, "param"), Field("src_mac", 7, 48, "param"), Field("dst_mac", 8, 48, "param"))),
-            Action("vxlan_v6", 0x01230008, (Field("next_hop", 1, 32, "param"), Field("host_endpoint", 2, 32, "param"), Field("src", 3, 128, "param"), Field("dst", 4, 128, "param"), Field("sum", 5, 16, "param"), Field("vni", 6, 32, "param"), Field("src_mac", 7, 48, "param"), Field("dst_mac", 8, 48, "param"))),
-            Action("ipip", 0x01230009, (Field("next_hop", 1, 32, "param"), Field("host_endpoint", 2, 32, "param"), Field("src", 3, 32, "param"), Field("dst", 4, 32, "param"), Field("sum", 5, 16, "param"))),
+            Action("vxlan_v4", 0x01260007, (Field("next_hop", 1, 32, "param"), Field("host_endpoint", 2, 32, "param"), Field("src", 3, 32, "param"), Field("dst", 4, 32, "param"), Field("sum", 5, 16, "param"), Field("vni", 6, 32, "param"), Field("src_mac", 7, 48, "param"), Field("dst_mac", 8, 48, "param"))),
+            Action("vxlan_v6", 0x01260008, (Field("next_hop", 1, 32, "param"), Field("host_endpoint", 2, 32, "param"), Field("src", 3, 128, "param"), Field("dst", 4, 128, "param"), Field("sum", 5, 16, "param"), Field("vni", 6, 32, "param"), Field("src_mac", 7, 48, "param"), Field("dst_mac", 8, 48, "param"))),
+            Action("ipip", 0x01260009, (Field("next_hop", 1, 32, "param"), Field("host_endpoint", 2, 32, "param"), Field("src", 3, 32, "param"), Field("dst", 4, 32, "param"), Field("sum", 5, 16, "param"))),
         ),
     ),
     "next_hop": TableSchema(
@@ -167,67 +167,67 @@ TABLES: dict[str, TableSchema] = {
         ),
     ),
     "tunnel_local_v4": TableSchema(
-        0x02230001,
+        0x02260001,
         16,
         (
             Field("kind", 1, 8, "exact"),
             Field("address", 2, 32, "exact"),
         ),
         (
-            Action("terminate", 0x01230001, (Field("port", 1, 32, "param"), Field("vni", 2, 32, "param"))),
+            Action("terminate", 0x01260001, (Field("port", 1, 32, "param"), Field("vni", 2, 32, "param"))),
         ),
     ),
     "tunnel_local_v6": TableSchema(
-        0x02230002,
+        0x02260002,
         16,
         (
             Field("kind", 1, 8, "exact"),
             Field("address", 2, 128, "exact"),
         ),
         (
-            Action("terminate", 0x01230001, (Field("port", 1, 32, "param"), Field("vni", 2, 32, "param"))),
+            Action("terminate", 0x01260001, (Field("port", 1, 32, "param"), Field("vni", 2, 32, "param"))),
         ),
     ),
     "tunnel_peer_v4": TableSchema(
-        0x02230003,
+        0x02260003,
         16384,
         (
             Field("kind", 1, 8, "exact"),
             Field("address", 2, 32, "exact"),
         ),
         (
-            Action("from_peer", 0x01230003, (Field("node", 1, 32, "param"),)),
+            Action("from_peer", 0x01260003, (Field("node", 1, 32, "param"),)),
         ),
     ),
     "tunnel_peer_v6": TableSchema(
-        0x02230004,
+        0x02260004,
         16384,
         (
             Field("kind", 1, 8, "exact"),
             Field("address", 2, 128, "exact"),
         ),
         (
-            Action("from_peer", 0x01230003, (Field("node", 1, 32, "param"),)),
+            Action("from_peer", 0x01260003, (Field("node", 1, 32, "param"),)),
         ),
     ),
     "tunnel_source_v4": TableSchema(
-        0x02230005,
+        0x02260005,
         262144,
         (
             Field("prefix", 1, 32, "lpm"),
         ),
         (
-            Action("behind", 0x01230005, (Field("node", 1, 32, "param"),)),
+            Action("behind", 0x01260005, (Field("node", 1, 32, "param"),)),
         ),
     ),
     "tunnel_source_v6": TableSchema(
-        0x02230006,
+        0x02260006,
         262144,
         (
             Field("prefix", 1, 128, "lpm"),
         ),
         (
-            Action("behind", 0x01230005, (Field("node", 1, 32, "param"),)),
+            Action("behind", 0x01260005, (Field("node", 1, 32, "param"),)),
         ),
     ),
     "src_identity_host_v4": TableSchema(
