@@ -11,13 +11,16 @@ from .chains import OwnerKey
 from .composition import RuleSet
 from .errors import Untranslatable
 from .groups import Groups
-from .rules import Action, Direction, Ref, compile_rule, set_ids
+from .host_rules import HostRules, HostRulesStore, host_rules
+from .rules import Action, Ref, compile_rule, set_ids
+from .stages import View
 
-Use = tuple[Direction, OwnerKey]
-Source = tuple[str, tuple[Rule, ...]]
+Use = tuple[View, OwnerKey]
+Source = tuple[str, tuple[Rule, ...], tuple[str, ...]]
+"""Tier, rules, and what the rules are called where they are no policy's."""
 
 
-class PolicyStore(Protocol):
+class PolicyStore(HostRulesStore, Protocol):
     """What is read of `datastore.intent.IntentStore`."""
 
     @property
@@ -37,7 +40,9 @@ class Compiled:
 
 def describe(owner: OwnerKey) -> str:
     """The object's name for messages."""
-    name = owner[1]
+    kind, name = owner
+    if isinstance(name, str) and kind != "profile":
+        return f"Config {kind} {name}"
     if isinstance(name, str):
         return f"Profile {name}"
     full = "/".join(part for part in (name.namespace, name.tier, name.name) if part)
@@ -118,49 +123,59 @@ class Catalog:
         self._retired.clear()
 
 
-def _object(owner: OwnerKey, store: PolicyStore) -> Policy | Profile | None:
-    name = owner[1]
+def _object(owner: OwnerKey, store: PolicyStore) -> Policy | Profile | HostRules | None:
+    kind, name = owner
+    if kind in ("failsafe", "tunnel"):
+        return host_rules(owner, store)
     return store.profiles.get(name) if isinstance(name, str) else store.policies.get(name)
 
 
 def _source(use: Use, store: PolicyStore) -> Source | None:
     """What the rows of one direction are made from: the tier's name and the rules; None if there is no such object."""
-    direction, owner = use
+    view, owner = use
     found = _object(owner, store)
     if found is None:
         return None
+    inbound = view.direction == "ingress"
+    if isinstance(found, HostRules):
+        named = found.inbound if inbound else found.outbound
+        return "", tuple(rule for _, rule in named), tuple(name for name, _ in named)
     tier = found.tier if isinstance(found, Policy) else ""
-    return tier, found.inbound_rules if direction == "ingress" else found.outbound_rules
+    return tier, found.inbound_rules if inbound else found.outbound_rules, ()
 
 
-def _compile(use: Use, found: Policy | Profile | None, source: Source | None, groups: Groups) -> Compiled:
-    direction, owner = use
+def _compile(use: Use, found: Policy | Profile | HostRules | None, source: Source | None, groups: Groups) -> Compiled:
+    view, owner = use
     if found is None or source is None:
         return Compiled(None, None, f"{describe(owner)} was never sent", set())
     sets = {set_id for rule in source[1] for set_id in set_ids(rule)}
     compiled = []
     try:
         for index, rule in enumerate(source[1]):
-            compiled.append(compile_rule(rule, _namer(use, found, index, rule), direction, groups))
+            compiled.append(compile_rule(rule, _namer(use, found, index, source), view, groups))
     except Untranslatable as error:
         for done in compiled:
             for side, group in done.held:
                 groups.release(side, group)
-        return Compiled(source, None, f"{describe(owner)}: {direction} rule {len(compiled)}: {error}", sets)
+        return Compiled(source, None, f"{describe(owner)}: {view.direction} rule {len(compiled)}: {error}", sets)
     return Compiled(source, RuleSet(compiled), "", sets)
 
 
 class _namer:
     """Makes the reference of one rule, its action known late."""
 
-    __slots__ = ("_index", "_rule", "_source", "_use")
+    __slots__ = ("_found", "_index", "_source", "_use")
 
-    def __init__(self, use: Use, source: Policy | Profile, index: int, rule: Rule) -> None:
-        self._use, self._source, self._index, self._rule = use, source, index, rule
+    def __init__(self, use: Use, found: Policy | Profile | HostRules, index: int, source: Source) -> None:
+        self._use, self._found, self._index, self._source = use, found, index, source
 
     def __call__(self, action: Action) -> Ref:
-        direction, (_, name) = self._use
-        if isinstance(self._source, Policy):
-            tier = self._source.tier or (name.tier if isinstance(name, PolicyID) else "")
-            return Ref("policy", direction, action, name, tier, self._index, self._rule.rule_id)
-        return Ref("profile", direction, action, name, "", self._index, self._rule.rule_id)
+        view, (_, name) = self._use
+        found, index = self._found, self._index
+        tier, rules, names = self._source
+        if isinstance(found, HostRules):
+            return Ref(found.kind, view.direction, action, names[index], "", index)
+        rule_id = rules[index].rule_id
+        if isinstance(found, Policy):
+            return Ref("policy", view.direction, action, name, tier or (name.tier if isinstance(name, PolicyID) else ""), index, rule_id)
+        return Ref("profile", view.direction, action, name, "", index, rule_id)

@@ -11,15 +11,20 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
-from felix_proto.types import PolicyID, WorkloadEndpointID
+from felix_proto.types import PolicyID
 
+from .addresses import length_of, place
 from .composition import Head, Meet
 from .identity import Side
+from .names import EndpointKey
 from .numbers import Names, Numbers
 from .rule_lists import Change, RuleList, RuleLists
 
 OwnerKey = tuple[str, PolicyID | str]
-"""("policy", id) or ("profile", name)."""
+"""("policy", id) or ("profile", name); of host endpoints also ("failsafe", which) and ("tunnel", "hosts")."""
+
+ANYWHERE = (place(False, 0, 0), place(True, 0, 0))
+"""The places of an own side that can have any address: a host endpoint's."""
 
 
 class TierKey(NamedTuple):
@@ -31,13 +36,19 @@ class TierKey(NamedTuple):
 
 
 class ChainKey(NamedTuple):
-    """What a chain means: its tiers in order, then its profiles."""
+    """What a chain means: what stands at its head, its tiers in order, then its profiles.
+
+    ``verdictless``: behind all that there is no deny, the chain ends without a verdict.
+    """
 
     tiers: tuple[TierKey, ...]
     profiles: tuple[str, ...]
+    head: tuple[OwnerKey, ...] = ()
+    verdictless: bool = False
 
     def owners(self) -> Iterable[OwnerKey]:
         """Every policy and profile in it."""
+        yield from self.head
         for tier in self.tiers:
             for policy in tier.policies:
                 yield "policy", policy
@@ -46,7 +57,7 @@ class ChainKey(NamedTuple):
 
     def meaning(self) -> str:
         """A text that is the same in every run."""
-        return blake2b(repr((tuple(map(tuple, self.tiers)), self.profiles)).encode(), digest_size=12).hexdigest()
+        return blake2b(repr((tuple(map(tuple, self.tiers)), *self[1:])).encode(), digest_size=12).hexdigest()
 
 
 class Variant:
@@ -69,13 +80,18 @@ class Chain:
         self.id, self.key, self.meaning, self.head = number, key, meaning, head
         self.variants: dict[int, Variant] = {}
         self.default_own = 0
-        self.bound: dict[WorkloadEndpointID, tuple[int, ...]] = {}
+        self.bound: dict[EndpointKey, tuple[int, ...]] = {}
         self.self_rows: dict[int, tuple[Variant, RuleList]] = {}
 
     @property
     def default_variant(self) -> Variant:
         """The variant of own addresses that have no row of their own."""
         return self.variants[self.default_own]
+
+    @property
+    def anywhere(self) -> bool:
+        """Whether the own side can have any address."""
+        return any(not length_of(where) for places in self.bound.values() for where in places)
 
 
 class ChainTables:
@@ -107,7 +123,7 @@ class ChainTables:
 
     def probe(self, chain: Chain, meet: Meet) -> None:
         """Let ``meet`` see every pair of own and peer groups that the chain has rows for."""
-        own_groups = {self.own.content(number) & meet.self_mask for number in self._own_identities(chain)}
+        own_groups = {self.own.content(number) & meet.self_mask for number in self._own_identities(chain, meet.self_mask)}
         peers = {self.peer.content(number) & meet.peer_mask for number in self.peer.identities_in(meet.peer_mask)}
         for own in own_groups:
             for peer in {0, *peers}:
@@ -180,9 +196,12 @@ class ChainTables:
         mask = chain.head.self_mask
         if not mask:
             return {0: 0}
-        return {identity: self.own.content(identity) & mask for identity in self._own_identities(chain)} or {0: 0}
+        return {identity: self.own.content(identity) & mask for identity in self._own_identities(chain, mask)} or {0: 0}
 
-    def _own_identities(self, chain: Chain) -> set[int]:
+    def _own_identities(self, chain: Chain, mask: int) -> set[int]:
+        """Where any address can be an own one, every identity that makes a difference: not one for each address there is."""
+        if chain.anywhere:
+            return {0, *self.own.identities_in(mask)}
         places = {where for places in chain.bound.values() for where in places}
         return {identity for where in places for identity in self.own.identities_inside(where)}
 
@@ -235,9 +254,10 @@ class ChainTables:
         changes.append((f"{self.stage}.peer_class", (variant.id, identity), value))
 
     def _write_self_rows(self, chain: Chain, contents: Mapping[int, int], changes: list[Change]) -> None:
-        """The commonest own groups become the chain's default; the others get rows."""
+        """The commonest own groups become the chain's default; the others get rows. Where any address can be an own one, the
+        default is that of all the addresses that nobody asks about."""
         counts = Counter(contents.values())
-        chain.default_own = max(counts, key=lambda own: (counts[own], self.own.names_of(own)))
+        chain.default_own = 0 if chain.anywhere else max(counts, key=lambda own: (counts[own], self.own.names_of(own)))
         rows = {i: self._self_row(chain, own) for i, own in contents.items() if own != chain.default_own}
         self._set_self_rows(chain, rows, changes)
 

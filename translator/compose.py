@@ -7,11 +7,12 @@ from typing import Any
 
 from .degraded import Degraded
 from .dump import Canonical, Resolver
+from .names import HOST, object_name
 from .numbers import Names
 from .policy import PolicyPart
 from .reach import Reach
 from .rule_lists import Change, path_text
-from .rules import Direction, Ref
+from .rules import Ref
 
 
 class Translator:
@@ -33,6 +34,7 @@ class Translator:
         self._ports = ports
         yield from self.policy.update(store, dirty)
         yield self.reach.update(store, dirty, ports)
+        yield self.policy.part()
 
     def rest(self) -> Iterator[list[Change]]:
         """A quiet moment: delete what nothing uses, merge identities of equal meaning."""
@@ -41,7 +43,12 @@ class Translator:
 
     def slot_origin(self, stage: str, slot: int) -> tuple[Ref, ...] | None:
         """The path behind a slot: the rules passed and logged on the way, then what decided; None if it is not in use."""
-        return self.policy.stages[_direction(stage)].tables.lists.slots.path(slot)
+        return self.policy.stages[stage].tables.lists.slots.path(slot)
+
+    def host_endpoint(self, number: int) -> str | None:
+        """The id of the host endpoint with this number; None if it is not one's."""
+        meaning = self._allocator.meaning("endpoint", number) or ""
+        return meaning.removeprefix(HOST) if meaning.startswith(HOST) else None
 
     def slots(self) -> Iterator[tuple[str, int, tuple[Ref, ...]]]:
         """(stage, slot, path) of every slot in use."""
@@ -73,9 +80,9 @@ class Translator:
             path = self.slot_origin(table.partition(".")[0], value[1])
             return path_text(path[-1:]) if path else f"{table} list {key[0][0]}"
         if table.endswith(".binding") or table.startswith("source_"):
-            return f"WorkloadEndpoint {self._allocator.meaning('endpoint', key[0])}"
+            return object_name(self._allocator.meaning("endpoint", key[0]))
         if "_identity_" in table and value is not None:
-            side = self.policy.sides[table[:3]]
+            side = self.policy.sides[table.partition("_identity_")[0]]
             return "IPSets " + ", ".join(side.names_of(side.content(value[1])))
         return f"{table} {key}"
 
@@ -87,8 +94,8 @@ class Translator:
         }
         for name, side in self.policy.sides.items():
             resolvers[f"{name}_identity"] = side.text
-        for direction, stage in self.policy.stages.items():
-            resolvers.update(stage.tables.resolvers(direction))
+        for name, stage in self.policy.stages.items():
+            resolvers.update(stage.tables.resolvers(name))
         return resolvers
 
     def _meaning(self, kind: str) -> Resolver:
@@ -97,7 +104,3 @@ class Translator:
     def _port_name(self, number: int) -> str:
         port = self._ports.by_number(number)
         return port.name if port is not None else f"?{number}"
-
-
-def _direction(stage: str) -> Direction:
-    return "egress" if stage == "egress" else "ingress"

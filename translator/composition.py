@@ -15,7 +15,8 @@ from . import l4
 from .holes import Holed, split
 from .identity import bits
 from .l4 import EVERYTHING, Box, Region
-from .rules import Action, CompiledRule, Direction, Ref
+from .rules import Action, CompiledRule, Ref
+from .stages import Direction
 
 MAX_ROWS = 65536
 """More rows than this in one list is no policy but a cliff; the endpoint is closed instead."""
@@ -143,7 +144,8 @@ class Node:
     __slots__ = ("_by_steps", "_cache", "default", "next", "peer_mask", "rule_sets", "self_mask")
 
     def __init__(self, rule_sets: Sequence[RuleSet], default: Ref | None, after: Node | None) -> None:
-        """``default`` decides at the end of the tier; None passes on to ``after`` (None: nothing follows)."""
+        """``default`` stands at the end of the tier: its deny, or the end of a chain without a verdict (action pass); None goes
+        on to ``after``."""
         self.rule_sets, self.default, self.next = tuple(rule_sets), default, after
         self._cache: dict[tuple[int, int], tuple[Row, ...]] = {}
         self._by_steps: dict[tuple[int, ...], tuple[Row, ...]] = {}
@@ -170,7 +172,7 @@ class Node:
         key = (id(tail), *map(id, parts))
         rows = self._by_steps.get(key)
         if rows is None:
-            end = tail if self.default is None else (Row(EVERYTHING, False, (self.default,)),)
+            end = tail if self.default is None else (Row(EVERYTHING, self.default.action != "deny", (self.default,)),)
             steps = [step for part in parts for step in part.steps]
             rows = self._by_steps[key] = _prune(_backwards(steps, end, tail))
         return rows
@@ -218,12 +220,23 @@ class Meet:
             for after in new:
                 box = l4.intersect_boxes(before.box, after.box)
                 if box is not None:
-                    self.closes |= before.allow and not after.allow
-                    self.opens |= after.allow and not before.allow
-                    out.append(Row(box, before.allow and after.allow, (after if before.allow else before).path))
+                    old_weight, new_weight = _weight(before), _weight(after)
+                    self.closes |= new_weight < old_weight
+                    self.opens |= new_weight > old_weight
+                    less = before if old_weight < new_weight else after
+                    out.append(Row(box, less.allow, less.path))
             if len(out) > MAX_ROWS:
                 raise TooManyRows
         return _prune(out)
+
+
+_WEIGHTS = {"chain_end": 1, "failsafe": 2}
+
+
+def _weight(row: Row) -> int:
+    """How much a decision lets through: a deny nothing; the end of a chain leaves the packet to what follows, where an allow of
+    untracked or pre-DNAT policy excuses it from that."""
+    return _WEIGHTS.get(row.path[-1].kind, 3) if row.allow else 0
 
 
 Head = Node | Meet

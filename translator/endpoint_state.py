@@ -62,7 +62,8 @@ class EndpointStates:
         """`closed(endpoint, direction)`: why policy keeps a direction closed, None if it does not; asked at every update."""
         self.views: dict[WorkloadEndpointID, EndpointView] = {}
         self.changed: set[WorkloadEndpointID] = set()
-        self._numbers = Numbers("endpoint", names)
+        self.numbers = Numbers("endpoint", names)
+        """Of workload endpoints, and of host endpoints: they share the key of the policy tables."""
         self._incarnations = Incarnations(names)
         self._closed = closed
         self._asked: dict[WorkloadEndpointID, tuple[str | None, str | None]] = {}
@@ -94,7 +95,7 @@ class EndpointStates:
     def rest(self) -> None:
         """Give back the numbers of endpoints that are gone; to be called when no row uses them any more."""
         self._incarnations.end_all_but({endpoint_meaning(endpoint_id) for endpoint_id in self.views})
-        self._numbers.settle()
+        self.numbers.settle()
 
     def degraded(self) -> Iterator[Degraded]:
         """What does not work of any endpoint, policy's verdicts included."""
@@ -106,7 +107,7 @@ class EndpointStates:
         if self.views.pop(endpoint_id, None):
             self.changed.add(endpoint_id)
             self._incarnations.end(endpoint_meaning(endpoint_id))
-            self._numbers.retire(endpoint_meaning(endpoint_id))
+            self.numbers.retire(endpoint_meaning(endpoint_id))
 
     def _verdicts(self, endpoint_id: WorkloadEndpointID) -> tuple[str | None, str | None]:
         return self._closed(endpoint_id, "egress"), self._closed(endpoint_id, "ingress")
@@ -138,7 +139,7 @@ class EndpointStates:
         closed = {d: next((code for direction, code, _ in reasons if direction in (d, "both")), OPEN) for d in ("egress", "ingress")}
         addresses = self._addresses[endpoint_id]
         self._asked[endpoint_id] = self._verdicts(endpoint_id)
-        number = self._numbers.get(endpoint_meaning(endpoint_id))
+        number = self.numbers.get(endpoint_meaning(endpoint_id))
         incarnation = self._incarnations.get(endpoint_meaning(endpoint_id))
         degraded = tuple(entry for _, _, entry in reasons if entry)
         partial = tuple(Degraded(endpoint_name(endpoint_id), problem, "partial") for problem in addresses.problems)

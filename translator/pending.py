@@ -9,7 +9,7 @@ from felix_proto.types import GlobalBGPConfigUpdate, HostEndpoint, IPAMPool, QoS
 
 from .degraded import Degraded
 from .errors import Untranslatable
-from .names import endpoint_name
+from .names import endpoint_name, host_endpoint_name
 from .stream_routes import read_route
 
 VXLAN_PORT = "4789"
@@ -98,7 +98,7 @@ def _endpoint(endpoint: WorkloadEndpoint) -> Degraded | None:
 
 
 def _host_endpoint(endpoint: HostEndpoint) -> Degraded | None:
-    return Degraded(f"HostEndpoint {endpoint.id}", "policy of host endpoints is not enforced", "partial")
+    return _partial(host_endpoint_name(endpoint.id), ["DSCP is not set"] if endpoint.qos_policies else [])
 
 
 def _route(route: RouteUpdate) -> Degraded | None:

@@ -1,4 +1,4 @@
-"""Policy of workload endpoints: everything from tiers, policies, profiles and IP sets to the rows of the policy tables.
+"""Policy of workload and host endpoints: everything from tiers, policies, profiles and IP sets to the rows of the policy tables.
 
 `PolicyPart.update` answers one batch of changes with transactions in order: first members and identities move under the
 chains as they are, then chains are edited. So that an address is never judged by a new policy under an old identity.
@@ -10,19 +10,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
-from felix_proto.types import PolicyID, TierInfo, WorkloadEndpoint, WorkloadEndpointID
+from felix_proto.types import HostEndpoint, PolicyID, TierInfo, WorkloadEndpoint, WorkloadEndpointID
 
 from .addresses import parse_cidr
 from .catalog import Catalog, PolicyStore, Use
-from .chains import Chain, ChainKey, ChainTables, TierKey
+from .chains import ANYWHERE, Chain, ChainKey, ChainTables, OwnerKey, TierKey
 from .composition import Head, Meet, Node, TooManyRows, end_of_tier
 from .errors import Untranslatable
 from .groups import Delta, Groups, IPSetView
+from .host_rules import FAILSAFE, FAILSAFE_UNTRACKED, TUNNELS, changed_host_rules
 from .identity import Commit, Side
-from .names import endpoint_meaning
+from .names import ALL_INTERFACES, EndpointKey, endpoint_meaning
 from .numbers import Names
 from .rule_lists import Change
-from .rules import Direction, Ref
+from .rules import Ref
+from .stages import SIDES, STAGES, VIEWS, Direction, StageSpec
 from .tables import identity_rows
 
 LINK_LOCAL = parse_cidr("fe80::/10")
@@ -37,6 +39,8 @@ class Store(PolicyStore, Protocol):
     def ip_sets(self) -> Mapping[str, IPSetView]: ...
     @property
     def endpoints(self) -> Mapping[WorkloadEndpointID, WorkloadEndpoint]: ...
+    @property
+    def host_endpoints(self) -> Mapping[str, HostEndpoint]: ...
 
 
 class Dirty(Protocol):
@@ -50,30 +54,35 @@ class Dirty(Protocol):
     def profiles(self) -> AbstractSet[str]: ...
     @property
     def endpoints(self) -> AbstractSet[WorkloadEndpointID]: ...
+    @property
+    def host_endpoints(self) -> AbstractSet[str]: ...
+    @property
+    def config(self) -> bool: ...
 
 
 class Stage:
     """One policy stage: its chains by meaning, and which chain each endpoint is bound to."""
 
-    def __init__(self, direction: Direction, names: Names, own: Side, peer: Side, catalog: Catalog) -> None:
-        self.direction: Direction = direction
-        self.tables = ChainTables(direction, names, own, peer)
+    def __init__(self, spec: StageSpec, names: Names, sides: Mapping[str, Side], catalog: Catalog) -> None:
+        self.spec, self.direction, self._view = spec, spec.direction, spec.view
+        self.tables = ChainTables(spec.name, names, sides[spec.own], sides[spec.peer])
         self.errors: dict[ChainKey, str] = {}
         self._names = names
         self._catalog = catalog
         self._chains: dict[ChainKey, Chain] = {}
-        self._bound: dict[WorkloadEndpointID, ChainKey] = {}
+        self._bound: dict[EndpointKey, ChainKey] = {}
         self._unswept: dict[ChainKey, Chain] = {}
-        self._came_from: dict[WorkloadEndpointID, ChainKey] = {}
-        self._places: dict[WorkloadEndpointID, tuple[int, ...]] = {}
-        self._members: dict[ChainKey, set[WorkloadEndpointID]] = {}
-        self._rows: dict[WorkloadEndpointID, tuple[int, tuple[Any, ...]]] = {}
+        self._came_from: dict[EndpointKey, ChainKey] = {}
+        self._places: dict[EndpointKey, tuple[int, ...]] = {}
+        self._members: dict[ChainKey, set[EndpointKey]] = {}
+        self._rows: dict[EndpointKey, tuple[int, tuple[Any, ...]]] = {}
         self._nodes: dict[tuple[Any, ...], Node] = {}
         self._users: dict[Use, set[ChainKey]] = {}
+        self._leaving: dict[EndpointKey, ChainKey] = {}
 
     # -- which chains there are ---------------------------------------------------------------------------------------
 
-    def bind(self, endpoint_id: WorkloadEndpointID, key: ChainKey | None, places: tuple[int, ...]) -> set[ChainKey]:
+    def bind(self, endpoint_id: EndpointKey, key: ChainKey | None, places: tuple[int, ...]) -> set[ChainKey]:
         """Note the chain an endpoint wants (None: the endpoint is gone); returns the chains concerned."""
         old = self._bound.pop(endpoint_id, None)
         if old is not None:
@@ -81,17 +90,21 @@ class Stage:
             self._came_from[endpoint_id] = old
         if key is None:
             self._places.pop(endpoint_id, None)
-            return set() if old is None else {old}
+            if old is None:
+                return set()
+            self._leaving[endpoint_id] = old
+            return {old}
+        self._leaving.pop(endpoint_id, None)
         self._bound[endpoint_id] = key
         self._places[endpoint_id] = places
         if key not in self._members:
             self._members[key] = set()
             for owner in key.owners():
-                self._users.setdefault((self.direction, owner), set()).add(key)
+                self._users.setdefault((self._view, owner), set()).add(key)
         self._members[key].add(endpoint_id)
         return {key} if old is None else {key, old}
 
-    def chain_of(self, endpoint_id: WorkloadEndpointID) -> ChainKey | None:
+    def chain_of(self, endpoint_id: EndpointKey) -> ChainKey | None:
         """The chain an endpoint is bound to, whether or not it could be translated."""
         return self._bound.get(endpoint_id)
 
@@ -105,8 +118,12 @@ class Stage:
 
     def missing(self, keys: Iterable[ChainKey]) -> set[Use]:
         """What has to be compiled before these chains can be made."""
-        uses: set[Use] = {(self.direction, owner) for key in keys if self._members[key] for owner in key.owners()}
+        uses: set[Use] = {(self._view, owner) for key in keys if self._members[key] for owner in key.owners()}
         return {use for use in uses if self._catalog.is_stale(use)}
+
+    def knows(self, use: Use) -> bool:
+        """Whether some chain has this policy or profile, bound to or not."""
+        return use in self._users
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
@@ -126,7 +143,7 @@ class Stage:
                 for change in peer.classes:
                     if mask & (change.before | change.after):
                         self.tables.follow_peer(chain, change.id, change.after, changes)
-                if chain.head.self_mask and (own.rows or own.classes):
+                if _moves_own(chain, own):
                     # once for each phase: what is missing is added, what is left over is for `sweep`
                     self.tables.follow_self(chain, changes)
                     self._unswept.setdefault(chain.key, chain)
@@ -140,11 +157,13 @@ class Stage:
         for key in sorted(keys):
             if not self._members.get(key):
                 continue
-            errors = [e for owner in key.owners() if (e := self._catalog.get((self.direction, owner)).error)]
+            errors = [e for owner in key.owners() if (e := self._catalog.get((self._view, owner)).error)]
             self.errors.pop(key, None)
-            if errors:
+            if errors and not key.head:
                 self._break(key, errors[0], changes)
                 continue
+            if errors:
+                self.errors[key] = errors[0]
             chain = self._chains.get(key) or self._take_over(key)
             if chain is not None and chain.head is not (head := self._head(key)):
                 meets[chain] = Meet(chain.head, head)
@@ -154,7 +173,8 @@ class Stage:
     def _take_over(self, key: ChainKey) -> Chain | None:
         """A chain that all its endpoints left for ``key`` becomes it: an edit in place instead of a new chain."""
         left = {self._came_from[e] for e in self._members[key] if e in self._came_from}
-        free = [old for old in left if not self._members.get(old) and old in self._chains]
+        taken = set(self._leaving.values())
+        free = [old for old in left if not self._members.get(old) and old in self._chains and old not in taken]
         if not free:
             return None
         old = max(free, key=lambda k: len(set(k.owners()) & set(key.owners())))
@@ -175,19 +195,20 @@ class Stage:
                     if self._is_bound_to(chain, endpoint_id):  # those who come from elsewhere keep what they have till the end
                         self._write_binding(endpoint_id, changes)
 
-    def _is_bound_to(self, chain: Chain, endpoint_id: WorkloadEndpointID) -> bool:
+    def _is_bound_to(self, chain: Chain, endpoint_id: EndpointKey) -> bool:
         _, value = self._rows.get(endpoint_id, (0, ()))
         return bool(value) and value[1] == chain.id
 
     def edit(self, keys: Iterable[ChainKey], changes: list[Change]) -> None:
         """Second half: make these chains anew, then the bindings of their endpoints."""
         for key in sorted(keys):
-            if self._members.get(key) and key not in self.errors:
+            if self._members.get(key) and (key not in self.errors or key.head):
                 self._edit(key, changes)
                 self._write_bindings(key, changes)
 
-    def unbind(self, endpoint_id: WorkloadEndpointID, changes: list[Change]) -> None:
+    def unbind(self, endpoint_id: EndpointKey, changes: list[Change]) -> None:
         """Write what `bind` said of an endpoint that is gone."""
+        self._leaving.pop(endpoint_id, None)
         self._write_binding(endpoint_id, changes)
 
     def _edit(self, key: ChainKey, changes: list[Change]) -> None:
@@ -212,8 +233,15 @@ class Stage:
             self.tables.sweep_self(chain, changes)
 
     def _break(self, key: ChainKey, error: str, changes: list[Change]) -> None:
-        self.errors[key] = error
-        chain = self._chains.pop(key, None)
+        """Close the endpoints of a chain that can't be translated; failsafe ports at its head stay open."""
+        broken_before, self.errors[key] = key in self.errors, error
+        chain = self._chains.get(key)
+        if key.head and chain is not None and not broken_before:
+            chain.head = self._head(key)
+            self.tables.refresh(chain, changes)
+            self._write_bindings(key, changes)
+            return
+        self._chains.pop(key, None)
         if chain is not None:
             self.tables.remove(chain, changes)
         self._write_bindings(key, changes)
@@ -222,7 +250,7 @@ class Stage:
         for endpoint_id in sorted(self._members[key]):
             self._write_binding(endpoint_id, changes)
 
-    def _write_binding(self, endpoint_id: WorkloadEndpointID, changes: list[Change]) -> None:
+    def _write_binding(self, endpoint_id: EndpointKey, changes: list[Change]) -> None:
         key = self._bound.get(endpoint_id)
         chain = self._chains.get(key) if key is not None else None
         number, there = self._rows.get(endpoint_id, (0, None))
@@ -230,7 +258,7 @@ class Stage:
         if wanted == there:
             return
         number = number or self._names.get("endpoint", endpoint_meaning(endpoint_id))
-        changes.append((f"{self.direction}.binding", (number,), wanted))
+        changes.append((f"{self.spec.name}.binding", (number,), wanted))
         if wanted is None:
             del self._rows[endpoint_id]
         else:
@@ -239,18 +267,24 @@ class Stage:
     # -- nodes --------------------------------------------------------------------------------------------------------
 
     def _head(self, key: ChainKey) -> Node:
-        node = self._node((), Ref("profiles_end", self.direction, "deny"), None)
+        if key in self.errors:
+            return self._with_head(key, self._node((), Ref("closed", self.direction, "deny"), None))
+        end = Ref("chain_end", self.direction, "pass") if key.verdictless else Ref("profiles_end", self.direction, "deny")
+        node = self._node((), end, None)
         for profile in reversed(key.profiles):
             node = self._node((("profile", profile),), None, node)
         for tier in reversed(key.tiers):
             owners = tuple(("policy", policy) for policy in tier.policies)
             trigger = Ref("policy", self.direction, "deny", tier.policies[0])
             node = self._node(owners, None if tier.passes else end_of_tier(self.direction, tier.name, trigger), node)
-        return node
+        return self._with_head(key, node)
+
+    def _with_head(self, key: ChainKey, node: Node) -> Node:
+        return self._node(key.head, None, node) if key.head else node
 
     def _node(self, owners: tuple[Any, ...], default: Ref | None, after: Node | None) -> Node:
         """The shared node for one tier and what follows, made anew where a policy in it was."""
-        rule_sets = [rules for owner in owners if (rules := self._catalog.get((self.direction, owner)).rules)]
+        rule_sets = [rules for owner in owners if (rules := self._catalog.get((self._view, owner)).rules)]
         key = (tuple(map(id, rule_sets)), default, id(after))
         node = self._nodes.get(key)
         if node is None:
@@ -274,7 +308,7 @@ class Stage:
     def _forget_users(self, key: ChainKey) -> set[Use]:
         unused = set()
         for owner in set(key.owners()):
-            use: Use = (self.direction, owner)
+            use: Use = (self._view, owner)
             self._users[use].discard(key)
             if not self._users[use]:
                 del self._users[use]
@@ -291,18 +325,24 @@ class Stage:
         self._nodes = {key: node for key, node in self._nodes.items() if id(node) in live}
 
 
+def _moves_own(chain: Chain, own: Commit) -> bool:
+    """Whether identities of own addresses moved in a way that the chain may have to follow."""
+    mask = chain.head.self_mask
+    if not mask or not chain.anywhere:
+        return bool(mask and (own.rows or own.classes))
+    return any(mask & (change.before | change.after) for change in own.classes)
+
+
 class PolicyPart:
-    """The policy tables of workload endpoints, both directions."""
+    """The policy tables: of workload endpoints in both directions, of host endpoints in every stage."""
 
     def __init__(self, names: Names) -> None:
-        self.sides = {"src": Side("src", names), "dst": Side("dst", names)}
+        self.sides: dict[str, Side] = {name: Side(name, names) for name in SIDES}
         self.groups = Groups(self.sides)
         self.catalog = Catalog(self.groups)
-        src, dst = self.sides["src"], self.sides["dst"]
-        self.stages: dict[Direction, Stage] = {
-            "egress": Stage("egress", names, src, dst, self.catalog),
-            "ingress": Stage("ingress", names, dst, src, self.catalog),
-        }
+        self.stages = {spec.name: Stage(spec, names, self.sides, self.catalog) for spec in STAGES}
+        self._workload_stages: dict[Direction, Stage] = {direction: self.stages[direction] for direction in DIRECTIONS}
+        self._gone_hosts: set[str] = set()
 
     def update(self, store: Store, dirty: Dirty) -> Iterator[list[Change]]:
         """The transactions that follow one batch of changes, in order. The first is complete before the second is made."""
@@ -314,18 +354,28 @@ class PolicyPart:
         yield from self._sweep()
         self.groups.finish()
 
-    def closed(self, endpoint_id: WorkloadEndpointID, direction: Direction) -> str | None:
-        """Why an endpoint's direction cannot be translated and so is closed; None where it can."""
-        stage = self.stages[direction]
-        key = stage.chain_of(endpoint_id)
-        return stage.errors.get(key) if key is not None else None
+    def part(self) -> list[Change]:
+        """Take the bindings of host endpoints away that are gone, once no interface leads to them any more: before that a
+        packet would meet an endpoint without policy, and be denied."""
+        changes: list[Change] = []
+        for endpoint_id in sorted(self._gone_hosts):
+            for stage in self.stages.values():
+                stage.unbind(endpoint_id, changes)
+        self._gone_hosts.clear()
+        return changes
+
+    def closed(self, endpoint_id: EndpointKey, stage: str) -> str | None:
+        """Why an endpoint's policy in a stage cannot be translated and so is closed; None where it can."""
+        part = self.stages[stage]
+        key = part.chain_of(endpoint_id)
+        return part.errors.get(key) if key is not None else None
 
     def rest(self) -> Iterator[list[Change]]:
         """Transactions for a quiet moment: what nothing uses is deleted, identities of equal meaning are merged."""
         changes: list[Change] = []
         for stage in self.stages.values():
             for use in stage.rest(changes):
-                if use in self.catalog:
+                if use in self.catalog and not any(other.knows(use) for other in self.stages.values()):
                     self.catalog.drop(use)
         yield changes
         self.catalog.finish()
@@ -335,25 +385,33 @@ class PolicyPart:
 
     def _bind(
         self, store: Store, dirty: Dirty
-    ) -> tuple[dict[Direction, set[ChainKey]], set[WorkloadEndpointID]]:
-        touched: dict[Direction, set[ChainKey]] = {d: set() for d in DIRECTIONS}
+    ) -> tuple[dict[str, set[ChainKey]], set[WorkloadEndpointID]]:
+        touched: dict[str, set[ChainKey]] = {name: set() for name in self.stages}
         for endpoint_id in dirty.endpoints:
             endpoint = store.endpoints.get(endpoint_id)
-            for direction, stage in self.stages.items():
+            for direction, stage in self._workload_stages.items():
                 key = chain_key(endpoint, direction) if endpoint is not None else None
                 places = own_places(endpoint, direction) if endpoint is not None else ()
                 touched[direction] |= stage.bind(endpoint_id, key, places)
+        for host_id in dirty.host_endpoints:
+            host = store.host_endpoints.get(host_id)
+            (self._gone_hosts.add if host is None else self._gone_hosts.discard)(host_id)
+            for name, stage in self.stages.items():
+                touched[name] |= stage.bind(host_id, host_chain_key(host, stage.spec) if host else None, ANYWHERE)
         return touched, {endpoint_id for endpoint_id in dirty.endpoints if endpoint_id not in store.endpoints}
 
-    def _stage(self, store: Store, dirty: Dirty, touched: dict[Direction, set[ChainKey]], remade: set[Use]) -> None:
-        for direction, stage in self.stages.items():
-            uses: set[Use] = {(direction, ("policy", policy)) for policy in dirty.policies}
-            uses |= {(direction, ("profile", profile)) for profile in dirty.profiles}
-            uses = {use for use in uses if use in self.catalog and not self.catalog.is_current(use, store)}
-            uses |= {use for use in remade if use[0] == direction}
-            self.catalog.mark_stale(uses)
-            for use in {use for use in uses if stage.in_use(use)} | stage.missing(touched[direction]):
-                self.catalog.stage(use, store)
+    def _stage(self, store: Store, dirty: Dirty, touched: dict[str, set[ChainKey]], remade: set[Use]) -> None:
+        owners: set[OwnerKey] = {("policy", policy) for policy in dirty.policies}
+        owners |= {("profile", profile) for profile in dirty.profiles}
+        owners |= changed_host_rules(dirty)
+        asked: set[Use] = {(view, owner) for view in VIEWS for owner in owners}
+        uses = {use for use in asked if use in self.catalog and not self.catalog.is_current(use, store)} | remade
+        self.catalog.mark_stale(uses)
+        due = {use for use in uses if any(stage.in_use(use) for stage in self.stages.values())}
+        for name, stage in self.stages.items():
+            due |= stage.missing(touched[name])
+        for use in due:
+            self.catalog.stage(use, store)
 
     def _follow(self) -> Iterator[list[Change]]:
         """Members and identities move under the chains as they are: phase after phase (`identity.Side.commit`)."""
@@ -372,8 +430,8 @@ class PolicyPart:
 
     def _follow_phase(self, commits: Mapping[str, Commit]) -> list[Change]:
         changes: list[Change] = []
-        self.stages["egress"].follow(commits["src"], commits["dst"], changes)
-        self.stages["ingress"].follow(commits["dst"], commits["src"], changes)
+        for stage in self.stages.values():
+            stage.follow(commits[stage.spec.own], commits[stage.spec.peer], changes)
         for name, commit in commits.items():
             changes.extend(identity_rows(name, commit.rows))
         return changes
@@ -386,47 +444,66 @@ class PolicyPart:
             yield changes
 
     def _edit(
-        self, touched: dict[Direction, set[ChainKey]], gone: set[WorkloadEndpointID]
+        self, touched: dict[str, set[ChainKey]], gone: set[WorkloadEndpointID]
     ) -> Iterator[list[Change]]:
         adopted = self.catalog.adopt()
-        keys = {d: touched[d] | stage.users(use for use in adopted if use[0] == d) for d, stage in self.stages.items()}
+        keys = {name: touched[name] | stage.users(adopted) for name, stage in self.stages.items()}
         changes: list[Change] = []
-        meets = {d: stage.close(keys[d], changes) for d, stage in self.stages.items()}
+        meets = {name: stage.close(keys[name], changes) for name, stage in self.stages.items()}
         if self._crossing(meets):
-            for direction, stage in self.stages.items():
-                stage.step(meets[direction], changes)
+            for name, stage in self.stages.items():
+                stage.step(meets[name], changes)
         if changes:
             yield changes
         changes = []
-        for direction, stage in self.stages.items():
-            stage.edit(keys[direction], changes)
+        for name, stage in self.stages.items():
+            stage.edit(keys[name], changes)
             for endpoint_id in gone:
                 stage.unbind(endpoint_id, changes)
         yield changes
         self.catalog.finish()
 
-    def _crossing(self, meets: Mapping[Direction, Mapping[Chain, Meet]]) -> bool:
-        """Whether one direction closes something while the other opens something: a packet between two local endpoints
-        could slip through between the writes."""
-        egress, ingress = meets["egress"], meets["ingress"]
-        if not (egress and ingress):
+    def _crossing(self, meets: Mapping[str, Mapping[Chain, Meet]]) -> bool:
+        """Whether one stage closes something while another opens something: a packet that meets both could slip through
+        between the writes."""
+        if sum(map(bool, meets.values())) < 2:
             return False
-        for direction, stage in self.stages.items():
-            for chain, meet in meets[direction].items():
+        for name, stage in self.stages.items():
+            for chain, meet in meets[name].items():
                 try:
                     stage.tables.probe(chain, meet)
                 except TooManyRows:
                     return True
-        return any(
-            any(m.closes for m in one.values()) and any(m.opens for m in other.values())
-            for one, other in ((egress, ingress), (ingress, egress))
-        )
+        closing = {name for name, edits in meets.items() if any(meet.closes for meet in edits.values())}
+        opening = {name for name, edits in meets.items() if any(meet.opens for meet in edits.values())}
+        return any(one != other for one in closing for other in opening)
 
 
 def chain_key(endpoint: WorkloadEndpoint, direction: Direction) -> ChainKey:
     """The chain of an endpoint: staged policies skipped, tiers without live ones left out (contract 3.2, 3.3)."""
-    tiers = (_tier_key(tier, direction) for tier in endpoint.tiers)
-    return ChainKey(tuple(tier for tier in tiers if tier.policies), endpoint.profile_ids)
+    return ChainKey(live_tiers(endpoint.tiers, direction), endpoint.profile_ids)
+
+
+def host_chain_key(endpoint: HostEndpoint, spec: StageSpec) -> ChainKey:
+    """The chain of a host endpoint in a stage (contract 3.8): normal policy ends in a deny, all other without a verdict; failsafe
+    ports stand at the head of all but forward policy. Untracked policy of all interfaces ("*") is ignored."""
+    direction = spec.direction
+    if spec.name in DIRECTIONS:
+        return ChainKey(live_tiers(endpoint.tiers, direction), endpoint.profile_ids, (TUNNELS, FAILSAFE))
+    if spec.name.startswith("forward"):
+        return ChainKey(live_tiers(endpoint.forward_tiers, direction), (), verdictless=True)
+    if spec.name == "pre_dnat":
+        tiers, failsafe = live_tiers(endpoint.pre_dnat_tiers, direction), FAILSAFE
+    else:
+        tiers = () if endpoint.name == ALL_INTERFACES else live_tiers(endpoint.untracked_tiers, direction)
+        failsafe = FAILSAFE_UNTRACKED
+    return ChainKey(tiers, (), (failsafe,) if tiers else (), verdictless=True)
+
+
+def live_tiers(tiers: Iterable[TierInfo], direction: Direction) -> tuple[TierKey, ...]:
+    """The tiers that have live policies in this direction."""
+    keys = (_tier_key(tier, direction) for tier in tiers)
+    return tuple(tier for tier in keys if tier.policies)
 
 
 def _tier_key(tier: TierInfo, direction: Direction) -> TierKey:

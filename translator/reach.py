@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from .claims import Change
 from .degraded import Degraded
-from .endpoint_state import Closed, EndpointStates
+from .endpoint_state import EndpointStates
+from .host_endpoints import HostEndpoints
+from .names import EndpointKey
 from .neighbour import NeighbourPart
 from .numbers import Names
 from .pending import Pending
@@ -21,6 +23,9 @@ from .source_guard import SourceGuardPart
 _GRAVITY = ("closed", "pending", "partial")
 
 
+Closed = Callable[[EndpointKey, str], str | None]
+
+
 class _Part(Protocol):
     def update(self, store: Any, dirty: Any, ports: Any, /) -> Any: ...
 
@@ -29,15 +34,18 @@ class Reach:
     """Ports, neighbours, source guard, routing; and what is asked for and not done yet."""
 
     def __init__(self, names: Names, closed: Closed) -> None:
-        """`closed(endpoint, direction)`: why policy keeps a direction closed, None if it does not."""
+        """`closed(endpoint, stage)`: why policy keeps a stage closed, None if it does not."""
         self.states = EndpointStates(names, closed)
-        self._routing = RoutingPart(names, self.states)
-        self._parts: tuple[_Part, ...] = (NeighbourPart(self.states), SourceGuardPart(self.states), self._routing, PortPart(self.states))
+        self.hosts = HostEndpoints(self.states.numbers, closed)
+        self._routing = RoutingPart(names, self.states, self.hosts)
+        ports = PortPart(self.states, self.hosts)
+        self._parts: tuple[_Part, ...] = (NeighbourPart(self.states), SourceGuardPart(self.states), self._routing, ports)
         self._pending = Pending()
 
     def update(self, store: Any, dirty: Any, ports: Any) -> list[Change]:
         """The rows that differ since the last update, each key once."""
         self.states.update(store, dirty, ports)
+        self.hosts.update(store, dirty, ports)
         self._pending.update(store, dirty)
         return [change for part in self._parts for change in part.update(store, dirty, ports)]
 
@@ -49,7 +57,7 @@ class Reach:
     def degraded(self) -> Iterator[Degraded]:
         """What does not work as intended, once for each object and direction. A direction closed by policy is among it."""
         found: dict[tuple[str, str], list[Degraded]] = {}
-        for entry in (*self.states.degraded(), *self._pending.degraded()):
+        for entry in (*self.states.degraded(), *self.hosts.degraded(), *self._pending.degraded()):
             found.setdefault((entry.object, entry.direction), []).append(entry)
         return map(_joined, found.values())
 

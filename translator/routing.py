@@ -20,6 +20,7 @@ from .claims import Change, Claims, Row
 from .config import endpoint_to_host_accepted
 from .endpoint_state import OPEN, EndpointStates, EndpointView
 from .errors import Untranslatable
+from .host_endpoints import HostEndpoints
 from .inventory import CALICO_MAC, Port, Ports, PortsWatch, RouteDirty, RouteStore
 from .names import endpoint_meaning
 from .node import Subnets, own_addresses
@@ -35,8 +36,8 @@ _DEFAULT_ROUTES = (place(False, 0, 0), place(True, 0, 0))
 class RoutingPart:
     """Owner of the tables `local_v4`, `local_v6`, `route_v4`, `route_v6` and `next_hop`."""
 
-    def __init__(self, names: Names, states: EndpointStates) -> None:
-        self._states = states
+    def __init__(self, names: Names, states: EndpointStates, hosts: HostEndpoints) -> None:
+        self._states, self._hosts = states, hosts
         self._claims = Claims()
         self._numbers = Numbers("next_hop", names)
         self._watch = PortsWatch()
@@ -46,10 +47,11 @@ class RoutingPart:
 
     def update(self, store: RouteStore, dirty: RouteDirty, ports: Ports) -> Iterable[Change]:
         """The rows that differ since the last update."""
-        for endpoint_id in self._states.changed:
+        due = self._states.changed | self._states.views.keys() if self._hosts.changed else self._states.changed
+        for endpoint_id in due:
             self._set_workload(endpoint_id, self._states.views.get(endpoint_id))
         moved = self._watch.changed(ports)
-        if moved:
+        if moved or self._hosts.changed:
             self._set_ports(ports)
         if moved or dirty.routes:
             self._set_stream(store, dirty.routes, ports, moved)
@@ -68,7 +70,7 @@ class RoutingPart:
             value: tuple[Any, ...] = ("to_workload_closed", view.number, view.ingress, view.incarnation)
             if view.ingress == OPEN and view.port is not None:
                 number = self._numbers.get(hop)
-                rows["next_hop", (number,)] = _send(view.port)
+                rows["next_hop", (number,)] = self._send(view.port)
                 value = ("to_workload", view.number, number, view.incarnation)
             rows.update((_local_row(own), value) for own in view.addresses.own if is_host(own))
         if (view is None or view.ingress != OPEN) and hop in self._numbers:
@@ -78,7 +80,7 @@ class RoutingPart:
     def _set_ports(self, ports: Ports) -> None:
         """Next hops of ports that are no workload's, connected subnets, default routes."""
         there = {_hop(port): port for port in ports.all() if port.kind != "workload"}
-        self._claims.set((_NEXT_HOP,), {("next_hop", (self._numbers.get(name),)): _send(port) for name, port in there.items()})
+        self._claims.set((_NEXT_HOP,), {("next_hop", (self._numbers.get(name),)): self._send(port) for name, port in there.items()})
         for name in self._hop_ports - there.keys():
             self._numbers.retire(name)
         self._hop_ports = set(there)
@@ -117,6 +119,9 @@ class RoutingPart:
         port = subnets.port_to(route.gateway)
         return {} if port is None else {_route_row(route.place): self._leads_to(port)}
 
+    def _send(self, port: Port) -> tuple[str, int, int, int, int]:
+        return "send", port.number, CALICO_MAC, port.mac, self._hosts.number_at(port)
+
     def _leads_to(self, port: Port) -> tuple[str, int]:
         return "to_uplink", self._numbers.get(_hop(port))
 
@@ -127,10 +132,6 @@ def _read(route: Any) -> StreamRoute | None:
         return read_route(route)
     except Untranslatable:
         return None
-
-
-def _send(port: Port) -> tuple[str, int, int, int, int]:
-    return "send", port.number, CALICO_MAC, port.mac, 0
 
 
 def _hop(port: Port) -> str:

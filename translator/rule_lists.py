@@ -16,6 +16,8 @@ Change = tuple[str, Any, Any]
 """(table, key, value); value None deletes."""
 
 _EXACT = 0xFFFFFFFF
+_ACTIONS = {"failsafe": "failsafe", "chain_end": "pass_on", "tunnel": "pass_on"}
+"""What lets a packet through by something else than a rule, and the action for it."""
 
 
 class RuleList:
@@ -167,7 +169,8 @@ class RuleLists:
         list_key = (found.id, _EXACT)
         priority = len(found.rows)
         for box, allow, path in found.rows:
-            value = ("allow" if allow else "deny", self.slots.acquire(path))
+            action = _ACTIONS.get(path[-1].kind, "allow") if allow else "deny"
+            value = (action, self.slots.acquire(path))
             for key in expand(box):
                 yield self.table, (list_key, *key, priority), value
             priority -= 1

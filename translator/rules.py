@@ -17,8 +17,8 @@ from .errors import Untranslatable
 from .groups import Group, Groups, NetsGroup, PortGroup, SetGroup
 from .l4 import Box, Intervals, Region
 from .protocols import protocol_number
+from .stages import Direction, SideName, View
 
-Direction = Literal["ingress", "egress"]
 Action = Literal["allow", "deny", "pass", "log"]
 
 _ACTIONS: dict[str, Action] = {
@@ -36,9 +36,12 @@ class Ref(NamedTuple):
 
     ``owner`` is the policy (for the end of a tier its first live policy, the trigger), the profile's name, or None after
     the profiles; ``rule_index`` the rule's place in its direction's list, None at an end.
+
+    Host endpoints have more: a failsafe port (``owner`` is its text), tunnelled traffic between known hosts (``owner`` is the
+    kind of tunnel), the end of a chain that gives no verdict, and the deny of a chain that can't be translated.
     """
 
-    kind: Literal["policy", "profile", "tier_end", "profiles_end"]
+    kind: Literal["policy", "profile", "tier_end", "profiles_end", "failsafe", "tunnel", "chain_end", "closed"]
     direction: Direction
     action: Action
     owner: PolicyID | str | None = None
@@ -146,9 +149,10 @@ def _port_region(test: _PortTest, own: int, peer: int) -> Region:
 class _Compiler:
     """Compiles one rule; ``held`` collects the groups acquired, so that a failure can give them back."""
 
-    def __init__(self, rule: Rule, direction: Direction, groups: Groups, held: list[tuple[str, Group]]) -> None:
+    def __init__(self, rule: Rule, view: View, groups: Groups, held: list[tuple[str, Group]]) -> None:
         self.rule, self.groups, self.held = rule, groups, held
-        self.own_side = "src" if direction == "egress" else "dst"
+        self.own_side = "src" if view.direction == "egress" else "dst"
+        self.identities: dict[str, SideName] = dict(zip(("src", "dst"), view.sides, strict=True))
         self.families: list[bool] = [rule.ip_version in (0, 4), rule.ip_version in (0, 6)]
         self.needs: dict[str, list[list[int]]] = {s: [[0, 0], [0, 0]] for s in ("src", "dst")}
         self.tests: list[_PortTest] = []
@@ -189,8 +193,9 @@ class _Compiler:
         return region, carriers
 
     def _acquire(self, side: str, group: Group) -> int:
-        bit = 1 << self.groups.acquire(side, group)
-        self.held.append((side, group))
+        identities = self.identities[side]
+        bit = 1 << self.groups.acquire(identities, group)
+        self.held.append((identities, group))
         return bit
 
     def _sets(self, side: str) -> None:
@@ -242,14 +247,14 @@ class _Compiler:
             self.tests.append(_PortTest("dst", False, {}, named))
 
 
-def compile_rule(rule: Rule, ref: Callable[[Action], Ref], direction: Direction, groups: Groups) -> CompiledRule:
+def compile_rule(rule: Rule, ref: Callable[[Action], Ref], view: View, groups: Groups) -> CompiledRule:
     """Compile ``rule``; the groups it asks for are acquired (``held``), and given back if it raises Untranslatable."""
     held: list[tuple[str, Group]] = []
     try:
         action = _ACTIONS.get(rule.action.lower())
         if action is None:
             raise Untranslatable(f"action: unknown action {rule.action!r}")
-        return _Compiler(rule, direction, groups, held).compile(action, ref(action))
+        return _Compiler(rule, view, groups, held).compile(action, ref(action))
     except Untranslatable:
         for side, group in held:
             groups.release(side, group)

@@ -57,6 +57,7 @@ STAGES: tuple[StageSpec, ...] = (
     StageSpec("forward_egress", "egress", AFTER_TRANSLATION),
 )
 BY_NAME = {spec.name: spec for spec in STAGES}
+VIEWS = tuple(dict.fromkeys(spec.view for spec in STAGES))
 SIDES: tuple[SideName, ...] = ("src", "dst", "pre_dst")
 EGRESS, INGRESS = BY_NAME["egress"].view, BY_NAME["ingress"].view
 """What workload policy is compiled for."""

@@ -11,7 +11,11 @@ from typing import Any, NamedTuple
 from test.support.packet import Packet, has_ports, is_icmp
 
 Change = tuple[str, Any, Any]
-STAGE_SIDES = {"egress": ("src", "dst"), "ingress": ("dst", "src")}
+STAGE_SIDES = {
+    "untracked_ingress": ("pre_dst", "src"), "untracked_egress": ("src", "pre_dst"), "pre_dnat": ("pre_dst", "src"),
+    "forward_ingress": ("dst", "src"), "egress": ("src", "dst"), "ingress": ("dst", "src"), "forward_egress": ("src", "dst"),
+}  # fmt: skip
+"""By stage, in the order met: the identities of the endpoint's own side and of the other. Nothing is translated here."""
 
 
 class Outcome(NamedTuple):

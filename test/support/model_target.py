@@ -13,11 +13,13 @@ from datastore.tracker import Op
 from k8s_p4.reasons import Reason
 from k8s_p4.target import Injected
 from test.support.frames import parse
-from test.support.model_switch import Change, ModelSwitch, SwitchError
+from test.support.model_switch import STAGE_SIDES, Change, ModelSwitch, SwitchError
 from test.support.packet import ICMPV6, IPV4_IN_IP, UDP, Packet
 
 _HOST_ICMPV6 = (130, 131, 132, 133, 135, 136)
 VXLAN_ALLOWED, IPIP_ALLOWED = 1, 2
+_WORKLOAD, _HOST, _UPLINK = 1, 2, 3
+"""Metadata `from` and `to`, as k8s_p4/p4/core/metadata.p4 has them."""
 
 
 class Dropped(Exception):
@@ -103,10 +105,15 @@ class _Run:
     def __init__(self, switch: ModelSwitch, packet: Packet) -> None:
         self._switch, self._packet = switch, packet
         self._reason = Reason.NONE
-        self._slots = {"egress_slot": 0, "ingress_slot": 0}
+        self._slots = {f"{stage}_slot": 0 for stage in STAGE_SIDES}
+        self._from = self._to = 0
+        self._in = self._out = 0
+        self._sender = self._receiver = self._flags = self._accept = 0
+        self._excused = False
 
     def metadata(self) -> dict[str, int]:
-        return {"reason": int(self._reason), **self._slots}
+        ends = {"from": self._from, "to": self._to, "in_endpoint": self._in, "out_endpoint": self._out}
+        return {"reason": int(self._reason), **ends, **self._slots}
 
     def _drop(self, reason: int) -> Dropped:
         self._reason = Reason(reason)
@@ -116,18 +123,37 @@ class _Run:
         return self._switch.tables.get(table, {}).get(key)
 
     def port(self, number: int) -> int:
-        """Ports, source guard, routing, policy, next hop, hop limit; returns the port it leaves by."""
-        match self._row("port", number):
-            case ("workload", endpoint, flags, _, _):
+        """From the port it came by to the one it leaves by, which is returned."""
+        self._enter(self._row("port", number))
+        if self._from == _HOST:
+            port = self._route()
+            if self._to == _UPLINK:
+                self._hook("untracked_egress", self._out)
+        else:
+            if self._from == _UPLINK:
+                self._hook("untracked_ingress", self._in)
+            self._hook("pre_dnat", self._in)
+            port = self._route()
+        self._policies()
+        if self._reason is Reason.NONE:
+            self._reason = Reason.NO_POLICY
+        if _HOST not in (self._from, self._to) and self._packet.ttl <= 1:
+            raise self._drop(Reason.TTL)
+        return port
+
+    def _enter(self, row: Any) -> None:
+        match row:
+            case ("workload", endpoint, flags, host_endpoint, _):
+                self._from, self._sender, self._flags, self._in = _WORKLOAD, endpoint, flags, host_endpoint
                 self._guard(endpoint)
-                return self._route("workload", endpoint, flags)
             case ("workload_closed", _, reason):
                 raise self._drop(reason)
             case ("host",):
-                return self._route("host", 0, 0)
-            case ("uplink", _):
-                return self._route("uplink", 0, 0)
-        raise self._drop(Reason.UNKNOWN_PORT)
+                self._from = _HOST
+            case ("uplink", host_endpoint):
+                self._from, self._in = _UPLINK, host_endpoint
+            case _:
+                raise self._drop(Reason.UNKNOWN_PORT)
 
     def _guard(self, endpoint: int) -> None:
         address = ip_address(self._packet.src)
@@ -144,50 +170,65 @@ class _Run:
         keys = ((*first, (number >> (bits - n) << (bits - n), n)) for n in range(bits, -1, -1))
         return next((rows[key] for key in keys if key in rows), None)
 
-    def _route(self, source: str, sender: int, flags: int) -> int:
+    def _route(self) -> int:
+        """Routing and next hop."""
         version = self._packet.version
         row = self._row(f"local_v{version}", int(ip_address(self._packet.dst)))
         match row if row is not None else self._longest(f"route_v{version}", self._packet.dst):
             case ("to_workload", endpoint, next_hop, _):
-                self._from(source, sender, flags, to_host=False)
-                self._to_workload(source, endpoint)
+                self._to, self._receiver = _WORKLOAD, endpoint
             case ("to_workload_closed", _, reason, _):
                 raise self._drop(reason)
             case ("to_host", next_hop, accept):
-                self._to_host(source, sender, flags, accept)
+                self._to, self._accept = _HOST, accept
             case ("to_uplink", next_hop):
-                self._from(source, sender, flags, to_host=False)
+                self._to = _UPLINK
             case ("blackhole",):
                 raise self._drop(Reason.BLACKHOLE)
-            case None:
+            case _:
                 raise self._drop(Reason.NO_ROUTE)
-        return self._leave(next_hop, source == "host" or (row or ("",))[0] == "to_host")
+        row = self._row("next_hop", next_hop)
+        if row is None:
+            raise self._drop(Reason.NEIGHBOUR_UNKNOWN)
+        self._out = row[4]
+        return int(row[1])
 
-    def _from(self, source: str, sender: int, flags: int, to_host: bool) -> bool:
-        """What holds for packets from workloads; tells whether egress policy was asked."""
-        packet = self._packet
-        if source != "workload":
-            return False
-        vxlan = packet.proto == UDP and packet.dport == 4789 and not flags & VXLAN_ALLOWED
-        if vxlan or (packet.proto == IPV4_IN_IP and not flags & IPIP_ALLOWED):
-            raise self._drop(Reason.ENCAPSULATED)
-        if to_host and packet.version == 6 and packet.proto == ICMPV6 and packet.icmp_type in _HOST_ICMPV6:
-            return False
-        self._policy("egress", sender)
-        return True
-
-    def _to_workload(self, source: str, endpoint: int) -> None:
-        if source == "host":
+    def _policies(self) -> None:
+        """Forward ingress, egress, ingress, forward egress: whose policy is asked, and what is decided without."""
+        forwarded = _HOST not in (self._from, self._to)
+        if forwarded and not self._excused:
+            self._hook("forward_ingress", self._in)
+        if self._from == _WORKLOAD:
+            self._from_workload()
+        elif self._from == _HOST and self._to == _UPLINK and not self._excused:
+            self._hook("egress", self._out)
+        if self._to == _WORKLOAD and self._from == _HOST:
             self._reason = Reason.HOST_TO_WORKLOAD
-        else:
-            self._policy("ingress", endpoint)
+        elif self._to == _WORKLOAD:
+            self._policy("ingress", self._receiver)
+        elif self._to == _HOST and self._from == _UPLINK and not self._excused:
+            self._hook("ingress", self._in)
+        if forwarded:
+            self._hook("forward_egress", self._out)
 
-    def _to_host(self, source: str, sender: int, flags: int, accept: int) -> None:
-        if not self._from(source, sender, flags, to_host=True):
+    def _from_workload(self) -> None:
+        packet = self._packet
+        vxlan = packet.proto == UDP and packet.dport == 4789 and not self._flags & VXLAN_ALLOWED
+        if vxlan or (packet.proto == IPV4_IN_IP and not self._flags & IPIP_ALLOWED):
+            raise self._drop(Reason.ENCAPSULATED)
+        to_host = self._to == _HOST
+        if to_host and packet.version == 6 and packet.proto == ICMPV6 and packet.icmp_type in _HOST_ICMPV6:
             return
-        if not accept:
+        self._policy("egress", self._sender)
+        if to_host and not self._accept:
             raise self._drop(Reason.ENDPOINT_ACTION)
-        self._reason = Reason.ENDPOINT_ACTION_ALLOW
+        if to_host:
+            self._reason = Reason.ENDPOINT_ACTION_ALLOW
+
+    def _hook(self, stage: str, host_endpoint: int) -> None:
+        """A stage of the host endpoint at an interface, if there is one and nothing has excused the packet from it."""
+        if host_endpoint and not (self._excused and stage == "pre_dnat"):
+            self._policy(stage, host_endpoint)
 
     def _policy(self, stage: str, endpoint: int) -> None:
         if self._row(f"{stage}.binding", endpoint) is None:
@@ -196,14 +237,8 @@ class _Run:
         self._slots[f"{stage}_slot"] = outcome.slot
         if outcome.action == "deny":
             raise self._drop(Reason.POLICY)
-        self._reason = Reason.POLICY_ALLOW
-
-    def _leave(self, next_hop: int, host: bool) -> int:
-        if self._reason is Reason.NONE:
-            self._reason = Reason.NO_POLICY
-        row = self._row("next_hop", next_hop)
-        if row is None:
-            raise self._drop(Reason.NO_ROUTE)
-        if not host and self._packet.ttl <= 1:
-            raise self._drop(Reason.TTL)
-        return int(row[1])
+        if outcome.action == "failsafe":
+            self._reason = Reason.FAILSAFE
+        elif outcome.action == "allow":
+            self._reason = Reason.UNTRACKED if stage.startswith("untracked") else Reason.POLICY_ALLOW
+            self._excused |= stage.startswith(("untracked", "pre_dnat"))

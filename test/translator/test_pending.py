@@ -25,8 +25,8 @@ from translator.degraded import Degraded
 
 WEB = "WorkloadEndpoint k8s/shop/web/eth0"
 CASES = [
-    (HostEndpointUpdate("eth0-hep", HostEndpoint("eth0-hep", "eth0")), HostEndpointRemove("eth0-hep"), "HostEndpoint eth0-hep",
-     "policy of host endpoints is not enforced"),
+    (HostEndpointUpdate("eth0-hep", HostEndpoint("eth0-hep", "*", qos_policies=(QoSPolicy("", 20),))), HostEndpointRemove("eth0-hep"),
+     "HostEndpoint eth0-hep", "DSCP is not set"),
     (IPAMPoolUpdate("10.0.0.0-16", IPAMPool("10.0.0.0-16", "10.0.0.0/16", masquerade=True)), IPAMPoolRemove("10.0.0.0-16"),
      "IPAMPool 10.0.0.0/16", "nat_outgoing: the source is not translated"),
     (WireguardEndpointUpdate("node-b", "key", "10.9.0.1"), WireguardEndpointRemove("node-b"), "Wireguard node-b", "packets are not encrypted"),
@@ -62,6 +62,7 @@ def test_listed_while_asked_for(asked: Any, withdrawn: Any, name: str, reason: s
     IPAMPoolUpdate("10.0.0.0-16", IPAMPool("10.0.0.0-16", "10.0.0.0/16", vxlan_mode="Always")),
     GlobalBGPConfigUpdate(),
     config(FilterDenyAction="Drop"),
+    HostEndpointUpdate("eth0-hep", HostEndpoint("eth0-hep", "*")),
 ])  # fmt: skip
 def test_what_needs_nothing_is_not_listed(harmless: Any) -> None:
     assert Node(harmless).degraded() == set()
