@@ -8,9 +8,10 @@ from calico_p4.driver import Driver
 from calico_p4.names import Places
 from calico_p4.packets import CannotBuild, Packet, build, complete
 from calico_p4.ports import Port
-from felix_proto.types import WorkloadEndpoint
+from felix_proto.types import HostEndpoint
 from k8s_p4.reasons import Reason
 from k8s_p4.target import EmbeddedClient, Injected
+from translator.stages import STAGES
 
 Answer = dict[str, Any]
 
@@ -109,8 +110,8 @@ class Bench:
         elif injected.outputs:
             self._note_left(answer, packet, *injected.outputs[0])
         answer["policy"] = self._policy(injected, entered, came)
-        if reason == "policy" and answer["policy"] and self._by_default(injected):
-            answer["reason"] = "default_deny"
+        if injected.metadata.get("reason") == Reason.POLICY:
+            answer["reason"] = self._denied(injected)
         return answer
 
     def _note_left(self, answer: Answer, packet: Packet, number: int, frame: bytes) -> None:
@@ -127,20 +128,50 @@ class Bench:
         sender = self._places.at_interface(entered.name) if entered.kind == "workload" else None
         receiver = self._places.owner(came.dst) if came else None
         found = []
-        for stage, key in (("egress", sender), ("ingress", receiver)):
-            path = self._path(stage, injected)
-            if path:
-                endpoint: WorkloadEndpoint | None = self._driver.store.endpoints.get(key) if key else None
-                found.append(decisions.decision(stage, path, endpoint))
+        for stage, path in self._paths(injected):
+            if decisions.decides(path):
+                name, host = hook(stage, injected.metadata)
+                key = sender if stage == "egress" else receiver
+                workload = self._driver.store.endpoints.get(key) if key else None
+                governed = workload if host is None else self._host_endpoint(stage, host)
+                found.append(decisions.decision(name, path, governed))
         return found
+
+    def _host_endpoint(self, stage: str, number: int) -> HostEndpoint | None:
+        """Return a host endpoint with the tiers that a stage asks in place of the normal ones."""
+        endpoint = self._driver.store.host_endpoints.get(self._driver.translator.host_endpoint(number) or "")
+        tiers = _TIERS.get(stage.partition("_")[0])
+        return endpoint._replace(tiers=getattr(endpoint, tiers)) if endpoint is not None and tiers else endpoint
+
+    def _paths(self, injected: Injected) -> list[tuple[str, Any]]:
+        """Return the stages that the packet met, in order, each with what it led to there."""
+        found = ((stage.name, self._path(stage.name, injected)) for stage in STAGES)
+        return [(stage, path) for stage, path in found if path]
 
     def _path(self, stage: str, injected: Injected) -> Any:
         slot = injected.metadata.get(f"{stage}_slot", 0)
         return self._driver.translator.slot_origin(stage, slot) if slot else None
 
-    def _by_default(self, injected: Injected) -> bool:
-        paths = [path for stage in ("egress", "ingress") if (path := self._path(stage, injected))]
-        return paths[-1][-1].action == "deny" and decisions.is_default(paths[-1])
+    def _denied(self, injected: Injected) -> str:
+        """Return the reason of a deny by policy: that of the stage met last."""
+        paths = self._paths(injected)
+        if paths and paths[-1][1][-1].kind == "closed":
+            return "degraded"
+        return "default_deny" if paths and decisions.is_default(paths[-1][1]) else "policy"
+
+
+_HOST = 2
+"""Metadata `from` and `to`: the node itself (k8s_p4/p4/core/metadata.p4)."""
+_TIERS = {"untracked": "untracked_tiers", "pre": "pre_dnat_tiers", "forward": "forward_tiers"}
+
+
+def hook(stage: str, metadata: Mapping[str, int]) -> tuple[str, int | None]:
+    """Return the contract's name for a stage of the pipeline, and the number of the host endpoint it stands for; None: a workload."""
+    leaving = stage.endswith("egress")
+    host = metadata["out_endpoint" if leaving else "in_endpoint"]
+    if stage in ("egress", "ingress"):
+        return ("host", host) if metadata["from" if leaving else "to"] == _HOST else (stage, None)
+    return ("untracked" if stage.startswith("untracked") else stage), host
 
 
 def _reason(injected: Injected) -> str:

@@ -1,9 +1,19 @@
 """The ``policy`` list of an answer: what decided on a packet, in the contract's form, from the slot the switch reports."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from felix_proto.types import PolicyID, TierInfo, WorkloadEndpoint
+from felix_proto.types import PolicyID, TierInfo
+
+
+class Governed(Protocol):
+    """An endpoint as one stage sees it: the tiers that stage asks, and the profiles."""
+
+    @property
+    def tiers(self) -> tuple[TierInfo, ...]: ...
+    @property
+    def profile_ids(self) -> tuple[str, ...]: ...
+
 
 END_OF_TIER, END_OF_PROFILES = "EndOfTier", "EndOfProfiles"
 _NOTHING: Mapping[str, Any] = {
@@ -11,7 +21,7 @@ _NOTHING: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-def decision(stage: str, path: Sequence[Any], endpoint: WorkloadEndpoint | None) -> dict[str, Any]:
+def decision(stage: str, path: Sequence[Any], endpoint: Governed | None) -> dict[str, Any]:
     """Return one element of ``policy``.
 
     ``path`` is a slot's origin: the rules passed and logged on the way, and last what decided. ``endpoint`` is the one that the
@@ -21,12 +31,17 @@ def decision(stage: str, path: Sequence[Any], endpoint: WorkloadEndpoint | None)
     return {**_rule(stage, decided, endpoint), "passed": [_rule(stage, ref, endpoint) for ref in passed]}
 
 
+def decides(path: Sequence[Any]) -> bool:
+    """Tell whether a policy or profile decided: not a failsafe port, nor the end of a chain that gives no verdict."""
+    return path[-1].kind in ("policy", "profile", "tier_end", "profiles_end")
+
+
 def is_default(path: Sequence[Any]) -> bool:
     """Tell whether no rule decided but the end of a tier or of the profiles."""
     return path[-1].kind in ("tier_end", "profiles_end")
 
 
-def _rule(stage: str, ref: Any, endpoint: WorkloadEndpoint | None) -> dict[str, Any]:
+def _rule(stage: str, ref: Any, endpoint: Governed | None) -> dict[str, Any]:
     rule = {"stage": stage, "action": ref.action, **_NOTHING}
     if ref.kind == "policy":
         place = _policy_index(ref, endpoint)
@@ -46,7 +61,7 @@ def _policy_name(ref: Any) -> dict[str, str | None]:
     return {"kind": policy.kind or None, "namespace": policy.namespace if policy.kind else None, "name": policy.name, "tier": ref.tier}
 
 
-def _policy_index(ref: Any, endpoint: WorkloadEndpoint | None) -> int | None:
+def _policy_index(ref: Any, endpoint: Governed | None) -> int | None:
     """Return the place of a policy among the live ones of its tier, in the direction concerned."""
     for tier in endpoint.tiers if endpoint else ():
         live = list(_live(tier, ref.direction))

@@ -25,6 +25,7 @@ from datastore.tracker import Change, Op, Tracker
 from felix_proto.types import Payload, WorkloadEndpointID
 from k8s_p4.rows import TABLES
 from translator import Translator
+from translator.stages import BY_NAME
 
 
 class Driver:
@@ -169,9 +170,9 @@ class Driver:
             yield Degraded(self.translator.origin(table, key, value), f"{table} {key}: {error}", "pending")
         for table, key in self.pusher.closed:
             value = self.tracker.desired.rows(table).get(key)
-            direction = table.partition(".")[0]
-            reason = "the target refused a row that its policy depends on"
-            yield Degraded(self.translator.origin(table, key, value), reason, "closed", direction)
+            stage = table.partition(".")[0]
+            reason = f"the target refused a row that its {stage} policy depends on"
+            yield Degraded(self.translator.origin(table, key, value), reason, "closed", BY_NAME[stage].direction)
 
 
 def everything(store: IntentStore) -> Dirty:

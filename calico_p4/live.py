@@ -22,7 +22,7 @@ from calico_p4.switch import Switch, open_switch
 from datastore.allocator import Allocator
 from felix_proto.decode import DecodeError, Decoder
 from felix_proto.framing import ByteStream, Frame, FrameError, iter_frames
-from translator.names import endpoint_name
+from translator.names import endpoint_name, host_endpoint_name
 
 QUEUE_FRAMES = 1024
 ANSWER_S = 110.0
@@ -207,6 +207,9 @@ class Live:
         for frame in self._status.endpoints(driver.store.endpoints, driver.changed_endpoints, broken):
             self._send(frame)
         driver.changed_endpoints.clear()
+        hosts = driver.store.host_endpoints
+        for frame in self._status.host_endpoints(hosts, {key for key in hosts if host_endpoint_name(key) in bad}):
+            self._send(frame)
 
     def _end(self, item: Exception | None) -> int:
         if item is None:

@@ -1,4 +1,4 @@
-"""What Felix is told: signs of life, and the state of every workload endpoint once its rows are confirmed."""
+"""What Felix is told: signs of life, and the state of every workload and host endpoint once its rows are confirmed."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ class StatusReporter:
         self._encoder = Encoder()
         self._start_s = now_s
         self._reported: dict[WorkloadEndpointID, Status] = {}
+        self._reported_hosts: dict[str, Status] = {}
         self.heartbeat_due_s = now_s + FIRST_HEARTBEAT_S
 
     def heartbeat(self, now_s: float) -> bytes | None:
@@ -42,6 +43,18 @@ class StatusReporter:
         doubtful = {key for key, status in self._reported.items() if status == "error"}
         for key in sorted({*changed, *broken, *doubtful}):
             yield from self._endpoint(key, endpoints.get(key), key in broken)
+
+    def host_endpoints(self, endpoints: Iterable[str], broken: set[str]) -> Iterator[bytes]:
+        """Yield what has to be told of the node's host endpoints; ``broken`` are those without an interface, or whose policy is not
+        on the target."""
+        wanted: dict[str, Status] = {key: "error" if key in broken else "up" for key in endpoints}
+        for key in sorted(self._reported_hosts.keys() - wanted.keys()):
+            del self._reported_hosts[key]
+            yield self._encoder.host_endpoint_status_remove(key)
+        for key, status in sorted(wanted.items()):
+            if self._reported_hosts.get(key) != status:
+                self._reported_hosts[key] = status
+                yield self._encoder.host_endpoint_status(key, status)
 
     def _endpoint(self, key: WorkloadEndpointID, endpoint: WorkloadEndpoint | None, broken: bool) -> Iterator[bytes]:
         if endpoint is None:

@@ -144,7 +144,10 @@ def rule_hits(scene: Scene) -> Iterator[Item]:
 
 
 def _rule(ref: Any) -> Item:
-    kinds = {"tier_end": "EndOfTier", "profiles_end": "EndOfProfiles"}
+    if ref.kind in ("failsafe", "tunnel"):
+        name = f"{ref.kind.capitalize()} {ref.owner}"
+        return {"policy": name, "tier": "", "rule_index": ref.rule_index, "rule_id": "", "action": ref.action, "trigger": ""}
+    kinds = {"tier_end": "EndOfTier", "profiles_end": "EndOfProfiles", "chain_end": "EndOfPolicy", "closed": "Closed"}
     if ref.kind in kinds:
         trigger = str(policy_object(ref.owner)) if ref.owner is not None else ""
         return {"policy": kinds[ref.kind], "tier": ref.tier, "rule_index": None, "rule_id": None, "action": ref.action, "trigger": trigger}

@@ -193,6 +193,9 @@ def _bits(table: str) -> int:
     return known.bits
 
 
+_ENDS = {"chain_end": "end of policy without a verdict", "closed": "policy that can't be translated"}
+
+
 def path_words(path: Any) -> str:
     """Return a slot's path in words: what decided, then what was passed on the way."""
     *passed, decided = path
@@ -203,6 +206,10 @@ def path_words(path: Any) -> str:
 def _ref_words(ref: Any) -> str:
     if ref.kind == "tier_end":
         return f"end of tier {ref.tier} ({ref.direction}), of {_owner(ref.owner)}"
+    if ref.kind in _ENDS:
+        return f"{_ENDS[ref.kind]} ({ref.direction})"
+    if ref.kind in ("failsafe", "tunnel"):
+        return f"{ref.kind} {ref.owner} ({ref.direction})"
     if ref.kind == "profiles_end":
         return f"end of profiles ({ref.direction})"
     return f"{_owner(ref.owner)} {ref.direction} rule {ref.rule_index} {ref.action}"
