@@ -11,6 +11,8 @@ extracted from the same bytes later.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 from k8s_p4.target.instructions import JUMPS, Emitter
@@ -149,7 +151,13 @@ def generate(spec: Spec, ending_actions: frozenset[str]) -> str:
 
 def compile_spec(spec: Spec, namespace: dict[str, Any]) -> Callable[..., Any]:
     """Compile into `namespace`, which must hold what the code refers to (`runtime.bind`); returns the first block."""
-    ending = frozenset(name for name, action in spec.actions.items() if any(i.op == "drop" for i in action.body))
-    exec(compile(generate(spec, ending), "<pipeline.spec>", "exec"), namespace)  # noqa: S102  (our own code, every name in it checked)
+    exec(_code(spec), namespace)  # noqa: S102  (our own code, every name in it checked)
     first: Callable[..., Any] = namespace["B_0"]
     return first
+
+
+@lru_cache(maxsize=4)
+def _code(spec: Spec) -> CodeType:
+    """The program's code; kept, for who replays a hundred streams makes a hundred switches of one program."""
+    ending = frozenset(name for name, action in spec.actions.items() if any(i.op == "drop" for i in action.body))
+    return compile(generate(spec, ending), "<pipeline.spec>", "exec")

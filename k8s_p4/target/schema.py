@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from k8s_p4.p4rt import p4i
@@ -132,13 +133,16 @@ class _Context:
         return self._assembly(self._externs[name])
 
 
+_parsed = lru_cache(maxsize=4)(parse)
+
+
 def build_pipeline(spec_text: str, context_text: str, p4info: Any, options: Options) -> Pipeline:
     """Load the program and tie it to P4Info.
 
     Raises:
         LoadError: one of the three is wrong or they do not belong together; names the file and the object.
     """
-    spec = parse(spec_text)
+    spec = _parsed(spec_text)
     context = _Context(context_text, spec)
     widths = {context.table(t.preamble.name): f.bitwidth for t in p4info.tables for f in t.match_fields if _KINDS.get(f.match_type) == LPM}
     machine = Machine(spec, options, widths)

@@ -82,9 +82,9 @@ class Array(NamedTuple):
     initial: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Spec:
-    """A whole program. `old_names`: names p4c shortened to fit SWX's bound, long form to short."""
+    """A whole program; not changed once it is parsed. `old_names`: names p4c shortened to fit SWX's bound, long form to short."""
 
     structs: dict[str, Struct] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
