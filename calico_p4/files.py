@@ -31,7 +31,7 @@ def load_json(path: str, name: str) -> Any:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         raise BadFile(f"{path}: byte {_byte(text, error.pos)}: {error.msg}") from error
-    _check(path, schema(name), content)
+    check(path, name, content)
     return content
 
 
@@ -58,7 +58,7 @@ def _lines(path: str, name: str) -> Iterator[dict[str, Any]]:
             content = json.loads(line)
         except json.JSONDecodeError as error:
             raise BadFile(f"{path}: line {number}: {error.msg}") from error
-        _check(f"{path}: line {number}", schema(name), content)
+        check(f"{path}: line {number}", name, content)
         yield content
 
 
@@ -76,10 +76,11 @@ def _byte(text: str, position: int) -> int:
     return len(text[:position].encode())
 
 
-def _check(where: str, expected: dict[str, Any], content: Any) -> None:
+def check(where: str, name: str, content: Any) -> None:
+    """Hold some content against the schema ``name``. Raises BadFile, with ``where`` it is and the place in it."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
-    error = best_match(Draft202012Validator(expected).iter_errors(content))
+    error = best_match(Draft202012Validator(schema(name)).iter_errors(content))
     if error is not None:
         raise BadFile(f"{where}: {error.json_path}: {error.message}")

@@ -10,6 +10,7 @@ INTERNAL = 70
 """Exit status for a fault of the program itself: EX_SOFTWARE of sysexits.h."""
 _QUIET = "warning"
 _COMMANDS = {
+    "bisect": "Find the frame after which something is wrong.",
     "bundle": "Pack everything about a state into one file.",
     "capabilities": "Say what a target can do.",
     "cat": "Print a recording as text, one message a line.",
@@ -20,6 +21,7 @@ _COMMANDS = {
     "explain": "Say who made an entry, and why it is there.",
     "get": "List what a recording holds, or what it becomes in the pipeline.",
     "lint": "Check a recording against the rules that Felix keeps.",
+    "minimize": "Make a stream in which something is wrong small, and a test of it.",
     "pack": "Make a recording of the lines that cat prints.",
     "replay": "Replay a recorded Felix stream into a target, and send packets.",
     "target": "Run the embedded switch as a P4Runtime server.",

@@ -1,0 +1,80 @@
+"""What can be looked for by ``bisect`` and ``minimize``: the options of both."""
+
+import json
+from typing import Any
+
+import click
+
+from calico_p4.cli.failure import fail, reading
+
+_OPTIONS = (
+    click.option("--packet", metavar="JSON", help="A packet (schema packets.json) that is not decided as it should be."),
+    click.option("--packets", metavar="FILE", help="The packets file that --packet names one of by its id."),
+    click.option("--expect", type=click.Choice(["allow", "deny"]), help="How the packet should be decided; else: as at the good moment."),
+    click.option("--degraded", metavar="OBJECT", help="An object that is Degraded and should not be; any for whichever comes first."),
+    click.option("--scratch", is_flag=True, help="Rows that differ from those of a driver that met the same state in one go."),
+    click.option("--golden", metavar="FILE", help="Rows that differ from this dump of the whole stream."),
+    click.option("--fails", is_flag=True, help="The driver fails, or does not converge."),
+    click.option("--run", metavar="COMMAND", help="A program that, given a recording ({}), ends with 0 if all is well, 125 if it can't tell."),
+    click.option("--ports", metavar="FILE", help="Ports of the replay, as for replay --ports."),
+)
+
+
+def symptom_options(function: Any) -> Any:
+    """Add the options that say what is wrong."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def symptom_of(command: str, given: dict[str, Any]) -> Any:
+    """Return the symptom that the options name, which are taken out of ``given``. Ends the program for a file that can't be used."""
+    from calico_p4.ports import load_ports
+    from calico_p4.tools import symptoms
+
+    options = {name: given.pop(name) for name in ("packet", "packets", "expect", "degraded", "scratch", "golden", "fails", "run", "ports")}
+    chosen = [name for name in ("packet", "degraded", "scratch", "golden", "fails", "run") if options[name]]
+    if len(chosen) != 1:
+        raise click.UsageError("say what is wrong: one of --packet, --degraded, --scratch, --golden, --fails, --run")
+    with reading(command, options["ports"] or ""):
+        ports = load_ports(options["ports"]) if options["ports"] else ()
+    if options["packet"]:
+        return symptoms.WrongVerdict(_packet(command, options["packet"], options["packets"]), options["expect"], ports)
+    if options["degraded"]:
+        return symptoms.IsDegraded("" if options["degraded"] == "any" else options["degraded"], ports)
+    if options["golden"]:
+        from calico_p4.files import read_text
+
+        with reading(command, options["golden"]):
+            return symptoms.NotAsGolden(read_text(options["golden"]).splitlines(), ports)
+    if options["run"]:
+        return symptoms.Judged(options["run"])
+    return symptoms.NotAsFromScratch(ports) if options["scratch"] else symptoms.Fails(ports)
+
+
+def _packet(command: str, text: str, path: str | None) -> dict[str, Any]:
+    """Return the packet written on the command line, or that of the file with this id."""
+    from calico_p4.files import BadFile, check, load_list
+
+    if path is None:
+        try:
+            items = [json.loads(text)]
+            check("--packet", "packets", items)
+        except BadFile as error:
+            fail(command, str(error))
+        except ValueError as error:
+            fail(command, f"--packet: {error}")
+        return _plain(command, items[0])
+    with reading(command, path):
+        items = load_list(path, "packets")
+    for place, item in enumerate(items):
+        if str(item.get("id", place)) == text:
+            return _plain(command, item)
+    fail(command, f"{path}: no packet with id {text!r}")
+
+
+def _plain(command: str, packet: dict[str, Any]) -> dict[str, Any]:
+    """The packet without what says when it is sent."""
+    if "reply_to" in packet:
+        fail(command, "a packet that is the reply to another can't be sent alone: give its fields")
+    return {name: value for name, value in packet.items() if name not in ("id", "after", "at", "flow")}

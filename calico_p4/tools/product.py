@@ -1,0 +1,114 @@
+"""The driver over a stream in memory: what the tools ask when they must know what a stream does.
+
+This is ``calico-p4 replay`` itself with other ends: frames from a list instead of a file, answers instead of text.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+
+from calico_p4.degraded import Degraded
+from calico_p4.driver import Driver, everything
+from calico_p4.dump import dump_lines
+from calico_p4.log import configure
+from calico_p4.packets import Packet as Sent
+from calico_p4.packets import plan
+from calico_p4.ports import PortInventory
+from calico_p4.replay import Inputs, Options, Replay
+from calico_p4.switch import embedded
+from datastore.allocator import Allocator
+from felix_proto.framing import HEADER_LENGTH, Frame
+from felix_proto.types import Message
+from translator import Translator
+
+Packet = Mapping[str, Any]
+Port = Mapping[str, Any]
+
+
+def frames_of(payloads: Sequence[bytes]) -> list[Frame]:
+    """Return payloads as the frames of a stream of their own."""
+    frames, offset = [], 0
+    for index, payload in enumerate(payloads):
+        frames.append(Frame(index, offset, payload))
+        offset += HEADER_LENGTH + len(payload)
+    return frames
+
+
+class Run(Replay):
+    """A replay of frames that are in memory."""
+
+    def __init__(self, frames: Sequence[Frame], packets: Sequence[Packet], ports: Sequence[Port], switch: Any) -> None:
+        inputs = Inputs(plan(packets), ports, [], {})
+        super().__init__(Driver(switch, Allocator(), ports), switch, inputs, Options("frames in memory"))
+        self.all_frames = frames
+
+    def _messages(self) -> Iterator[Message]:
+        return map(self._decoder.decode, self.all_frames)
+
+    def send(self, packet: Sent) -> dict[str, Any]:
+        """Send a packet now, and return the contract's answer."""
+        assert self._bench is not None  # the embedded switch has one
+        return self._bench.send(packet)
+
+    def packets(self) -> list[dict[str, Any]]:
+        """Return the answers to the packets, in the order given."""
+        answers: list[dict[str, Any]] = self.answer()["packets"]
+        return answers
+
+    def rows(self) -> list[str]:
+        """Return the dump of the replay contract."""
+        return dump_lines(self.driver)
+
+    def owned_rows(self) -> dict[str, str]:
+        """Return the lines of the dump, each with the object that asks for the row."""
+        desired: Any = self.driver.tracker.desired
+        translator = self.driver.translator
+        rows = [(table, key, value) for table in desired.tables() for key, value in desired.rows(table).items()]
+        return dict(sorted(zip(translator.canonical_lines(rows), (translator.origin(*row) for row in rows), strict=True)))
+
+    def rows_from_scratch(self) -> list[str]:
+        """Return the dump that a driver would have which met the present state in one go."""
+        return scratch_lines(self.driver.store)
+
+    def degraded(self) -> list[Degraded]:
+        """Return what does not work as intended."""
+        return self.driver.degraded()
+
+
+@contextmanager
+def replayed(frames: Sequence[Frame], packets: Sequence[Packet] = (), ports: Sequence[Port] = ()) -> Iterator[Run]:
+    """Replay frames into a fresh embedded switch, and send packets where they are due.
+
+    Raises DecodeError and TargetError as ``Replay.frames``, and BadFile for packets that can't be put in order.
+    """
+    quiet()
+    switch = embedded()
+    try:
+        switch.prepare()
+        run = Run(frames, packets, ports, switch)
+        run.frames()
+        run.end()
+        yield run
+    finally:
+        switch.close()
+
+
+def quiet() -> None:
+    """Keep the driver's log to warnings, unless whoever uses us has set it up."""
+    if not structlog.is_configured():
+        configure("error")
+
+
+def scratch_lines(store: Any) -> list[str]:
+    """Return the dump of a state, translated from nothing."""
+    ports = PortInventory(Allocator())
+    ports.refresh(store, everything(store))
+    translator = Translator(Allocator())
+    rows: dict[tuple[str, Any], Any] = {}
+    for changes in translator.translate(store, everything(store), ports):
+        rows.update({(table, key): value for table, key, value in changes})
+    for changes in translator.rest():
+        rows.update({(table, key): value for table, key, value in changes})
+    return sorted(set(translator.canonical_lines((table, key, value) for (table, key), value in rows.items() if value is not None)))
