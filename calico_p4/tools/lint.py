@@ -36,8 +36,6 @@ RULES = {
 _DANGLING = {"IPSet": "dangling-set", "Policy": "dangling-policy", "Profile": "dangling-profile"}
 _EVERY_NODE = "AssumeNeededOnEveryNode"
 """Performance hint with which a policy is sent to nodes where no endpoint needs it."""
-_NO_REMOVE_IS_WRONG: frozenset[str] = frozenset()
-"""A node without an address of a family gets removes for what was never sent (3.31 and 3.32)."""
 
 
 class Violation(NamedTuple):
@@ -103,7 +101,7 @@ class Linter:
 
     def _before_in_sync(self, payload: felix.Payload) -> Iterator[tuple[str, str]]:
         ref = subject(payload)
-        if ref is not None and ref.kind.endswith("Endpoint") and ref.kind in ("WorkloadEndpoint", "HostEndpoint"):
+        if ref is not None and ref.kind in ("WorkloadEndpoint", "HostEndpoint"):
             self._seen_endpoint = True
         elif self._seen_endpoint and ref is not None and ref.kind in _DANGLING and not is_remove(payload):
             yield "late-dependency", f"{ref} after an endpoint, before InSync"
@@ -143,7 +141,7 @@ class Linter:
             self._point(ref, named)
 
     def _remove(self, ref: Ref) -> Iterator[tuple[str, str]]:
-        if ref not in self._there and ref.kind not in _NO_REMOVE_IS_WRONG:
+        if ref not in self._there:
             yield "remove-unknown", f"{ref} is not there"
         if self._referred[ref] > 0:
             users = sorted(str(user) for user, targets in self._refers.items() if ref in targets)

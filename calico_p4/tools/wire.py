@@ -174,6 +174,12 @@ def _encode(fields: Iterable[Field], out: bytearray) -> None:
             out += value.to_bytes(_FIXED[wire_type], "little")
 
 
+def inner(field: FieldDescriptor) -> Descriptor:
+    """Return the message that a field of the schema holds; it must hold one."""
+    assert field.message_type is not None, field.full_name
+    return field.message_type
+
+
 def varint(value: int) -> bytes:
     """Return the shortest spelling of a number from 0 to 2**64-1."""
     if value < 0x80:
