@@ -8,7 +8,7 @@ At InSync the target is read back: rows that are there as wanted stay untouched,
 ones deleted. Afterwards every batch of changes becomes transactions, pushed one after the other.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from calico_p4.degraded import Degraded, from_translator
@@ -16,7 +16,7 @@ from calico_p4.hits import Hits
 from calico_p4.log import get_logger
 from calico_p4.p4runtime.errors import TargetError, TargetLost
 from calico_p4.ports import PortInventory
-from calico_p4.push import Pusher
+from calico_p4.push import Pusher, Writes
 from calico_p4.switch import Switch, port_numbers
 from datastore.allocator import Allocator
 from datastore.dirty import Dirty, MemberDelta
@@ -26,6 +26,8 @@ from felix_proto.types import Payload, WorkloadEndpointID
 from k8s_p4.rows import TABLES
 from translator import Translator
 from translator.stages import BY_NAME
+
+KEPT_MESSAGES = 100
 
 
 class Driver:
@@ -37,15 +39,21 @@ class Driver:
         self.tracker = Tracker()
         self.translator = Translator(allocator)
         self.ports = PortInventory(port_numbers(switch, allocator), extra_ports)
-        self.pusher = Pusher(self.tracker, self._write)
+        self.pusher = self._new_pusher()
         self.hits = Hits()
         self.messages: dict[str, Degraded] = {}
-        """Messages that made no sense, by their object."""
+        """Messages that made no sense, by their object: the last ones; ``messages_skipped`` counts all."""
+        self.messages_skipped = 0
+        self.trouble: Degraded | None = None
+        """What is wrong with the target as a whole, None if nothing is; set by whoever connects to it."""
+        self.before_write: Callable[[], None] = _nothing
+        """Called before every Write: what must not wait for a slow target is done here."""
         self.changed_endpoints: set[WorkloadEndpointID] = set()
         """Endpoints that changed since whoever reports on them last cleared this."""
         self._connection, self._allocator = switch, allocator
         self._ids_known = not allocator.empty
         self._translated = self._resynced = False
+        self._lost_track = False
         self._log = get_logger()
 
     def apply(self, payload: Payload) -> None:
@@ -54,7 +62,15 @@ class Driver:
             self.store.apply(payload)
         except IntentError as error:
             self._log.error("message not applied", kind=error.kind, object=str(error.id), reason=error.reason)
-            self.messages[str(error.id)] = Degraded(f"{error.kind} {error.id}", error.reason, "partial")
+            self.note_message(Degraded(f"{error.kind} {error.id}", error.reason, "partial"))
+
+    def note_message(self, entry: Degraded) -> None:
+        """List a message that could not be used. A stream may be bad without end, so only the last ones are kept."""
+        self.messages_skipped += 1
+        self.messages.pop(entry.object, None)
+        self.messages[entry.object] = entry
+        if len(self.messages) > KEPT_MESSAGES:
+            del self.messages[next(iter(self.messages))]
 
     def sync(self) -> None:
         """Translate and push what changed since the last call. Nothing before InSync but the ports: packets can come in there.
@@ -66,12 +82,24 @@ class Driver:
             self.ports.refresh(self.store, everything(self.store))
             return
         dirty = self.store.take_dirty()
-        if dirty or not self._translated:
+        if self._lost_track:
+            self._start_over(dirty)
+        elif dirty or not self._translated:
             self._translate(dirty)
+
+    def _start_over(self, dirty: Dirty) -> None:
+        """Translate the whole intent anew, and compare it with the target as at InSync."""
+        self.changed_endpoints |= dirty.endpoints  # those that are gone are in no map any more
+        self.translator, self.tracker = Translator(self._allocator), Tracker()
+        self.pusher = self._new_pusher(self.pusher.writes)
+        self._resynced = self._translated = False
+        self._translate(everything(self.store))
 
     def _translate(self, dirty: Dirty) -> None:
         self.changed_endpoints |= dirty.endpoints
-        self.ports.refresh(self.store, dirty)
+        self._lost_track = True
+        self.ports.refresh(self.store, dirty)  # asks the target for numbers, and can fail
+        self._lost_track = False
         self._translated = True
         self._carry_out(self.translator.translate(self.store, dirty, self.ports))
         self.ports.forget_removed()
@@ -86,7 +114,7 @@ class Driver:
         self.hits.harvest(self._switch.client, self.translator)  # before the numbers of unused slots are given out again
         self._carry_out(self.translator.rest())
         if self.tracker.pending_count():
-            self.pusher.push_all()
+            self.pusher.converge()
 
     def read_back(self) -> None:
         """Take what the target holds for the actual rows, and push the difference: at InSync, and after losing the target."""
@@ -100,7 +128,7 @@ class Driver:
             self.pusher.close_all()
         self._switch.fresh = False
         self._ids_known = True
-        self.pusher.push_all()
+        self.pusher.converge()
         self._resynced = True
 
     def attach(self, switch: Switch) -> None:
@@ -111,10 +139,7 @@ class Driver:
         self._connection = switch
         self._resynced = False
         if self.ports.renumber(port_numbers(switch, self._allocator)) and self._translated:
-            self.translator, self.tracker = Translator(self._allocator), Tracker()
-            self.pusher = Pusher(self.tracker, self._write, self.pusher.writes)
-            self._translated = False
-            self._translate(everything(self.store))
+            self._lost_track = True
         self.rest()
 
     def numbers(self, kind: str) -> Iterable[tuple[str, int]]:
@@ -127,8 +152,15 @@ class Driver:
             raise TargetLost("not connected")
         return self._connection
 
+    def _new_pusher(self, writes: Writes | None = None) -> Pusher:
+        return Pusher(self.tracker, self._write, writes, read=self._read)
+
     def _write(self, ops: Sequence[Op]) -> list[str | None]:
+        self.before_write()
         return self._switch.write(ops)
+
+    def _read(self, table: str) -> Mapping[Any, Any]:
+        return self._switch.read(table)
 
     def _carry_out(self, transactions: Iterable[Sequence[Change]]) -> None:
         """Push transactions in order; the first ones of all are compared with the target as a whole."""
@@ -151,6 +183,11 @@ class Driver:
             raise
 
     @property
+    def closed(self) -> bool:
+        """Whether the target as a whole lets nothing through that we know of: it runs a pipeline that is not ours."""
+        return self.trouble is not None and self.trouble.effect == "closed"
+
+    @property
     def converged(self) -> bool:
         """Whether the target holds what is wanted."""
         return not self.tracker.pending_count()
@@ -159,6 +196,8 @@ class Driver:
         """Return everything that does not work as intended, sorted."""
         found = {from_translator(entry) for entry in self.translator.degraded.values()}
         found.update(self.messages.values())
+        if self.trouble is not None:
+            found.add(self.trouble)
         found.update(Degraded(f"Port {name}", problem, "partial") for name, problem in self.ports.problems.items())
         found.update(self._refused())
         return sorted(found)
@@ -173,6 +212,10 @@ class Driver:
             stage = table.partition(".")[0]
             reason = f"the target refused a row that its {stage} policy depends on"
             yield Degraded(self.translator.origin(table, key, value), reason, "closed", BY_NAME[stage].direction)
+
+
+def _nothing() -> None:
+    return None
 
 
 def everything(store: IntentStore) -> Dirty:

@@ -77,6 +77,7 @@ class PortInventory:
         self._interface: dict[WorkloadEndpointID, str] = {}
         self._tunnel_routes: set[str] = set()
         self._removed: set[str] = set()
+        self._touched: set[str] = set()
         self.problems: dict[str, str] = {}
         """Ports with something in the stream that can't be read, and what: the rest of the port is there."""
         for name in self._file:
@@ -101,14 +102,14 @@ class PortInventory:
         return sorted(chosen, key=lambda port: (order.get(port.name, len(order)), port.name))
 
     def refresh(self, store: Any, dirty: Any) -> bool:
-        """Bring the ports in line with what changed in the intent store; tells whether any port changed."""
+        """Bring the ports in line with what changed in the intent store; tells whether any port changed. Raises what ``numbers`` raises."""
         before = self.generation
-        touched: set[str] = set()
-        for endpoint_id in dirty.endpoints:
-            touched |= self._move(endpoint_id, store.endpoints.get(endpoint_id))
-        for name in touched:
-            self._refresh_port(name, self._workload_port(store, name))
         self._note_tunnel_routes(store.routes, dirty.routes)
+        for endpoint_id in dirty.endpoints:
+            self._touched |= self._move(endpoint_id, store.endpoints.get(endpoint_id))
+        for name in sorted(self._touched):  # one that gets no number now is tried again with the next change
+            self._refresh_port(name, self._workload_port(store, name))
+            self._touched.discard(name)
         self._refresh_node(store)
         return self.generation != before
 
@@ -140,8 +141,8 @@ class PortInventory:
 
     def _workload_port(self, store: Any, name: str) -> Mapping[str, Any] | None:
         """Describe the port of an interface, None if no endpoint has it; of several the one with the lowest id counts."""
-        if not self._users[name]:
-            del self._users[name]
+        if not self._users.get(name):
+            self._users.pop(name, None)
             return None
         owner = store.endpoints[min(self._users[name])]
         return {"name": name, "kind": "workload", "mac": owner.mac, "addresses": ()}

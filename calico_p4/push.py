@@ -4,12 +4,13 @@ A refused update stays pending with its error, and the endpoints that could be w
 written. They stay closed until a later try carries the update out or the intent no longer asks for it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any
 
 from calico_p4.order import LEVELS, level, of_level
+from calico_p4.p4runtime.errors import RequestRefused, misjudged
 from calico_p4.quarantine import bindings_to_close
 from datastore.tracker import Op, Tracker
 from translator.stages import STAGES
@@ -20,7 +21,13 @@ BATCH = 1000
 Write = Callable[[Sequence[Op]], list[str | None]]
 """Sends the ops as one Write; returns None or an error text for each. An exception means that nothing is known of any."""
 
+Read = Callable[[str], Mapping[Any, Any]]
+"""Reads a table back."""
+
 Row = tuple[str, Any]
+WHOLE_REFUSALS = 40
+"""Writes refused as a whole, one after the other, before the target itself is held to be what is wrong: to find one bad update among
+``BATCH`` takes some ten."""
 
 
 @dataclass(slots=True)
@@ -40,12 +47,13 @@ class Writes:
 class Pusher:
     """Writes a tracker's pending operations in order."""
 
-    def __init__(self, tracker: Tracker, write: Write, writes: Writes | None = None, batch: int = BATCH) -> None:
-        """``writes`` goes on counting where another pusher left off."""
+    def __init__(self, tracker: Tracker, write: Write, writes: Writes | None = None, batch: int = BATCH, read: Read | None = None) -> None:
+        """``writes`` goes on counting where another pusher left off. ``read``: without it, what is on the target is never looked up."""
         self.writes = writes or Writes()
         self.closed: frozenset[Row] = frozenset()
         """Bindings (table, key) that are kept off the target because something they depend on was refused."""
-        self._tracker, self._write, self._batch = tracker, write, batch
+        self._tracker, self._write, self._batch, self._read = tracker, write, batch, read
+        self._whole_refusals = 0
         self._refused: dict[Row, Op] = {}
 
     def push(self, rows: Iterable[Row]) -> None:
@@ -56,11 +64,22 @@ class Pusher:
         self._push(op for op in due if op is not None)
 
     def push_all(self) -> None:
-        """Bring everything in line: after a read-back, or to try again what was refused."""
+        """Bring everything in line, level by level."""
         self._refused.clear()
         for number in range(LEVELS):
             self._push_level(self._due(*of_level(number)))
         self._reopen()
+
+    def converge(self) -> None:
+        """Bring everything in line, whatever it differs in: after a read-back, or to try again what was refused.
+
+        Many changes may have become one difference, and the order in which the translator wanted them is not known any more. So every
+        endpoint whose verdict could depend on a differing row is closed first, and opened again when all the others are in place:
+        of a packet's two chains each is then the old one unchanged, closed, or the new one.
+        """
+        self.closed |= bindings_to_close(self._tracker, self._tracker.pending())
+        self._unbind()
+        self.push_all()
 
     def _due(self, tables: Iterable[str], deletes: bool) -> Iterator[Op]:
         """Yield what is pending for these tables, one by one: the ops of a whole snapshot would be as big as its rows."""
@@ -90,20 +109,69 @@ class Pusher:
             self._push_level(batch)
 
     def _push_level(self, ops: Iterable[Op]) -> None:
-        refused_before = len(self._refused)
+        refused_before = set(self._refused)
         self._send_all(ops if not self.closed else (op for op in ops if (op.table, op.key) not in self.closed))
-        if len(self._refused) > refused_before:
+        if self._refused.keys() - refused_before:
             self._close()
 
     def _send(self, batch: Sequence[Op]) -> None:
+        """Write a batch; where the target turns out to hold something else than believed, look, and write once more."""
+        surprises = [op for op, error in self._attempt(batch) if misjudged(error)]
+        if surprises and self._read is not None:
+            self._attempt(self._look_again(surprises))
+
+    def _attempt(self, batch: Sequence[Op]) -> list[tuple[Op, str]]:
+        """Write a batch and record the results; returns what was refused."""
+        if not batch:
+            return []
         self.writes.requests += 1
-        for op, error in zip(batch, self._write(batch), strict=True):
-            if error is None:
-                self._tracker.confirm(op)
-                self._count(op)
+        try:
+            results = self._write(batch)
+        except RequestRefused as error:
+            return self._divide(batch, error)
+        self._whole_refusals = 0
+        for op, refusal in zip(batch, results, strict=True):
+            if refusal is None:
+                self._confirm(op)
             else:
-                self._tracker.fail(op, error)
-                self._refused[op.table, op.key] = op
+                self._fail(op, refusal)
+        return [(op, refusal) for op, refusal in zip(batch, results, strict=True) if refusal is not None]
+
+    def _divide(self, batch: Sequence[Op], error: RequestRefused) -> list[tuple[Op, str]]:
+        """Find out what of a refused request was carried out, and try the rest in halves, down to the update that is to blame."""
+        self._whole_refusals += 1
+        if self._read is None or self._whole_refusals > WHOLE_REFUSALS:
+            raise error
+        left = self._look_again(batch)
+        if len(batch) == 1:
+            for op in left:
+                self._fail(op, str(error))
+            return []
+        middle = (len(left) + 1) // 2
+        return [failed for half in (left[:middle], left[middle:]) if half for failed in self._attempt(half)]
+
+    def _look_again(self, ops: Sequence[Op]) -> list[Op]:
+        """Read the tables of some ops back; returns what still has to be written for the target to hold what they ask."""
+        assert self._read is not None
+        for table in dict.fromkeys(op.table for op in ops):
+            self._tracker.actual.replace(table, self._read(table))
+        found = []
+        for op in ops:
+            there = self._tracker.actual.get(op.table, op.key)
+            if there == op.value:
+                self._confirm(op)
+            else:
+                found.append(op._replace(kind="delete" if op.value is None else "insert" if there is None else "modify"))
+        return found
+
+    def _confirm(self, op: Op) -> None:
+        self._tracker.confirm(op)
+        self._refused.pop((op.table, op.key), None)
+        self._count(op)
+
+    def _fail(self, op: Op, error: str) -> None:
+        self._tracker.fail(op, error)
+        self._refused[op.table, op.key] = op
 
     def _count(self, op: Op) -> None:
         if op.kind == "insert":
@@ -116,6 +184,9 @@ class Pusher:
     def _close(self) -> None:
         """Take the bindings away that depend on a refused row."""
         self.closed |= bindings_to_close(self._tracker, self._refused.values())
+        self._unbind()
+
+    def _unbind(self) -> None:
         there = [row for row in sorted(self.closed) if self._tracker.actual.get(*row) is not None]
         self._send_all([Op("delete", table, key, None) for table, key in there])
 

@@ -28,6 +28,11 @@ class PipelineMismatch(TargetError):
     """The target runs another pipeline; it is not replaced unasked, for that would clear every entry on it."""
 
 
+def mismatch(there: int) -> PipelineMismatch:
+    """Return the error for a target with another cookie than ours."""
+    return PipelineMismatch(f"the target runs another pipeline (cookie {there:#x}, ours is {pipeline_cookie():#x})")
+
+
 class Switch:
     """A connected target that runs our pipeline, with us as primary."""
 
@@ -50,11 +55,24 @@ class Switch:
         self._arbitrate()
         there = self.client.pipeline_cookie()
         if there is not None and there != pipeline_cookie() and not replace_pipeline:
-            raise PipelineMismatch(f"the target runs another pipeline (cookie {there:#x}, ours is {pipeline_cookie():#x})")
+            raise mismatch(there)
         if there != pipeline_cookie():
             self.client.set_pipeline(artefacts.p4info(), artefacts.device_config(), pipeline_cookie())
             self.fresh = True
         self._find_bench()
+
+    def check_pipeline(self) -> None:
+        """Ask the target whether it still runs our pipeline.
+
+        Raises:
+            PipelineMismatch: it runs another one.
+            TargetError: (or a subclass) it has none, or does not answer.
+        """
+        there = self.client.pipeline_cookie()
+        if there is None:
+            raise TargetError("the target has no pipeline any more")
+        if there != pipeline_cookie():
+            raise mismatch(there)
 
     def _arbitrate(self) -> None:
         """Become primary; whoever was it until a moment ago may still be on its way out."""
@@ -114,8 +132,11 @@ class TargetPorts:
         self._bench = bench
 
     def get(self, kind: str, meaning: str) -> int:
-        """Return the number of the port named ``meaning``, made if there is none."""
-        return self._bench.ensure_port(meaning)
+        """Return the number of the port named ``meaning``, made if there is none. Raises TargetError."""
+        try:
+            return self._bench.ensure_port(meaning)
+        except grpc.RpcError as error:
+            raise raise_target_error(error, f"port {meaning}") from error
 
     def release(self, kind: str, meaning: str) -> None:
         """Nothing: a virtual port stays where it is, and a packet into it is dropped as from an unknown port."""

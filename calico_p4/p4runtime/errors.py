@@ -9,6 +9,15 @@ from google.rpc import code_pb2, status_pb2
 from k8s_p4.p4rt import p4r
 
 _DETAILS = "grpc-status-details-bin"
+_REFUSED = (
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.OUT_OF_RANGE,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.INTERNAL,
+)
+"""Codes of a whole Write that may lie in what was sent: its size, or one update among many."""
 _GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 
 
@@ -18,6 +27,10 @@ class TargetError(Exception):
 
 class TargetLost(TargetError):
     """The target is not there, or not any more: worth another try later."""
+
+
+class RequestRefused(TargetError):
+    """A Write failed as a whole though the connection is sound; what of it was carried out is not known."""
 
 
 class NotPrimary(TargetError):
@@ -40,14 +53,21 @@ def update_errors(error: grpc.RpcError, count: int) -> list[str | None]:
     without them says nothing about any update, so none may be taken for carried out.
 
     Raises:
-        TargetError: (or a subclass) if the whole request failed: lost connection, not primary, or details that do not fit.
+        RequestRefused: the request was refused as a whole, or without details that fit.
+        TargetError: (or another subclass) the connection is lost, we are not primary, or the target is in no state to be written.
     """
     if error.code() is not grpc.StatusCode.UNKNOWN:
-        raise raise_target_error(error, "Write") from error
+        failure = raise_target_error(error, "Write")
+        raise (RequestRefused(str(failure)) if error.code() in _REFUSED else failure) from error
     details = _details(error)
     if len(details) != count:
-        raise TargetError(f"Write: {count} updates, details for {len(details)}: {error.details()}") from error
+        raise RequestRefused(f"Write: {count} updates, details for {len(details)}: {error.details()}") from error
     return [_text(detail) for detail in details]
+
+
+def misjudged(error: str) -> bool:
+    """Whether an update's error says that the target holds something else under its key than we believed."""
+    return error.startswith(("ALREADY_EXISTS", "NOT_FOUND"))
 
 
 def _details(error: grpc.RpcError) -> Sequence[Any]:
@@ -61,7 +81,7 @@ def _details(error: grpc.RpcError) -> Sequence[Any]:
 def _unpack(detail: Any) -> Any:
     unpacked = p4r.Error()
     if not detail.Unpack(unpacked):
-        raise TargetError(f"Write: a detail is no p4.v1.Error but {detail}")
+        raise RequestRefused(f"Write: a detail is no p4.v1.Error but {detail}")
     return unpacked
 
 

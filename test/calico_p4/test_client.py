@@ -9,7 +9,7 @@ from google.rpc import code_pb2, status_pb2
 
 from calico_p4.order import ORDER
 from calico_p4.p4runtime.client import Client, encode_update, open_channel
-from calico_p4.p4runtime.errors import NotPrimary, TargetError, TargetLost, update_errors
+from calico_p4.p4runtime.errors import NotPrimary, RequestRefused, TargetError, TargetLost, update_errors
 from calico_p4.switch import connect
 from k8s_p4.p4rt import p4r
 from k8s_p4.rows import TABLES
@@ -79,7 +79,9 @@ def test_details_that_do_not_fit_excuse_no_update():
         (grpc.StatusCode.UNAVAILABLE, TargetLost),
         (grpc.StatusCode.DEADLINE_EXCEEDED, TargetLost),
         (grpc.StatusCode.PERMISSION_DENIED, NotPrimary),
-        (grpc.StatusCode.INVALID_ARGUMENT, TargetError),
+        (grpc.StatusCode.INVALID_ARGUMENT, RequestRefused),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, RequestRefused),
+        (grpc.StatusCode.FAILED_PRECONDITION, TargetError),
     ],
 )
 def test_a_request_that_fails_as_a_whole(code: grpc.StatusCode, kind: type):

@@ -2,16 +2,18 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from calico_p4.live import Backoff
+from calico_p4.backoff import JITTER, LAST_S, Backoff
 from calico_p4.replay import Options, replay
 from calico_p4.status import StatusReporter
 from calico_p4.switch import connect
@@ -20,6 +22,7 @@ from felix_proto.framing import FrameParser, encode_frame
 from felix_proto.recordings import read_recording
 from felix_proto.types import WorkloadEndpoint, WorkloadEndpointID
 from k8s_p4.rows import TABLES
+from k8s_p4.target.device import Device
 from test.support.shared import ROOT, recording_path
 from test.support.target import running_target
 
@@ -146,6 +149,33 @@ def test_sigterm_ends_it_within_two_seconds_and_leaves_the_switch_alone(tmp_path
         assert entries(address) == expected_entries
 
 
+def test_sigterm_ends_it_in_the_middle_of_a_slow_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    carried_out, writing = Device.write, Event()
+
+    def slow(self, updates):
+        writing.set()
+        time.sleep(4.0)
+        return carried_out(self, updates)
+
+    monkeypatch.setattr(Device, "write", slow)
+    with running_target(tmp_path) as address, driver(tmp_path, address) as felix:
+        felix.send(b"".join(frames("quickstart")))
+        assert writing.wait(WAIT_S)
+        felix.process.send_signal(signal.SIGTERM)
+        assert felix.process.wait(2.0) == 0
+
+
+def test_sigterm_ends_it_while_it_waits_for_a_target_that_takes_the_connection_and_says_nothing(tmp_path: Path):
+    with socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(str(tmp_path / "mute"))
+        mute.listen()
+        with driver(tmp_path, f"unix:{tmp_path}/mute") as felix:
+            felix.send(frames("quickstart")[0])
+            mute.accept()
+            felix.process.send_signal(signal.SIGTERM)
+            assert felix.process.wait(2.0) == 0
+
+
 def test_the_next_driver_finds_everything_in_place(tmp_path: Path):
     with running_target(tmp_path) as address:
         for _run in range(2):
@@ -243,6 +273,9 @@ def test_a_status_is_told_when_it_changes_and_only_then():
 
 def test_tries_become_rarer_and_start_over():
     backoff = Backoff()
-    assert [backoff.next(0.0) for _ in range(8)] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    waits = [backoff.next(0.0) for _ in range(8)]
+    for wait, nominal in zip(waits, (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, LAST_S, LAST_S), strict=True):
+        assert abs(wait - nominal) <= JITTER * nominal
     backoff.reset()
-    assert backoff.next(10.0) == 10.5
+    assert 10.5 * (1 - JITTER) < backoff.next(10.0) < 10.7
+    assert len({Backoff().next(0.0) for _ in range(5)}) > 1, "drivers that lost one target don't come back in step"

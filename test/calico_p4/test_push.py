@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calico_p4.order import ORDER, level
-from calico_p4.push import Pusher
+from calico_p4.p4runtime.errors import RequestRefused
+from calico_p4.push import WHOLE_REFUSALS, Pusher
 from datastore.tracker import Op, Tracker
 
 RULES, PEER, SELF, BINDING = "egress.rules", "egress.peer_class", "egress.self_class", "egress.binding"
@@ -200,6 +201,80 @@ def test_a_refused_binding_is_taken_away():
     switch.refuse = lambda op: op.table == BINDING and op.kind == "modify"
     pusher.push(tracker.desired.apply([(BINDING, (1,), ("bind", 1, 1, 11))]))
     assert switch.bound == set()
+
+
+class Sound(Switch):
+    """A switch that says ALREADY_EXISTS and NOT_FOUND as P4Runtime asks, can be read back, and refuses requests with a poisoned row as a whole."""
+
+    poison: frozenset = frozenset()
+    partly = False
+
+    def __call__(self, ops: Sequence[Op]) -> list[str | None]:
+        if any((op.table, op.key) in self.poison for op in ops):
+            if self.partly:
+                super().__call__([op for op in ops[: len(ops) // 2] if (op.table, op.key) not in self.poison])
+            raise RequestRefused("Write: UNKNOWN")
+        return super().__call__(ops)
+
+    def _one(self, op: Op) -> str | None:
+        there = (op.table, op.key) in self.rows
+        if there == (op.kind == "insert"):
+            return "ALREADY_EXISTS: there" if there else "NOT_FOUND: not there"
+        return super()._one(op)
+
+    def read(self, table: str) -> dict:
+        return {key: value for (name, key), value in self.rows.items() if name == table}
+
+
+def sound() -> tuple[Tracker, Sound, Pusher]:
+    tracker, switch = Tracker(), Sound()
+    return tracker, switch, Pusher(tracker, switch, read=switch.read)
+
+
+def test_what_is_there_against_belief_is_looked_up_and_put_right():
+    tracker, switch, pusher = sound()
+    switch.rows = {(RULES, rule(10)): ("deny", 9), (PEER, (1, 7)): ("set_list", 11)}
+    pusher.push(tracker.desired.apply(endpoint(1, 10)))
+    assert switch.rows == {(table, key): value for table, key, value in endpoint(1, 10)}
+    assert tracker.pending_count() == 0 and not tracker.errors() and pusher.closed == frozenset()
+
+
+def test_what_is_gone_against_belief_is_looked_up_and_put_right():
+    tracker, switch, pusher = sound()
+    pusher.push(tracker.desired.apply(endpoint(1, 10)))
+    del switch.rows[RULES, rule(10)], switch.rows[PEER, (1, 7)]
+    pusher.push(tracker.desired.apply([(RULES, rule(10), ("deny", 1)), (PEER, (1, 7), None)]))
+    assert switch.rows[RULES, rule(10)] == ("deny", 1) and tracker.pending_count() == 0 and switch.bound == {1}
+
+
+@pytest.mark.parametrize("partly", [False, True])
+def test_one_row_that_spoils_every_request_is_found_and_only_who_needs_it_is_closed(partly: bool):
+    tracker, switch, pusher = sound()
+    switch.poison, switch.partly = frozenset([(RULES, rule(30))]), partly
+    pusher.push(tracker.desired.apply([row for number in range(1, 8) for row in endpoint(number, number * 10)]))
+    assert list(tracker.errors()) == [(RULES, rule(30))] and switch.bound == {1, 2, 4, 5, 6, 7}
+    switch.poison = frozenset()
+    pusher.converge()
+    assert switch.bound == set(range(1, 8)) and tracker.pending_count() == 0
+
+
+def test_a_target_that_refuses_every_request_is_given_up():
+    tracker, switch, pusher = sound()
+    rows = [(RULES, rule(number), ("allow", 1)) for number in range(200)]
+    switch.poison = frozenset((table, key) for table, key, _ in rows)
+    with pytest.raises(RequestRefused):
+        pusher.push(tracker.desired.apply(rows))
+    assert pusher.writes.requests <= WHOLE_REFUSALS + 1
+
+
+def test_after_a_read_back_what_differs_is_closed_before_it_is_changed_and_opened_last():
+    tracker, switch, pusher = sound()
+    pusher.push(tracker.desired.apply([*endpoint(1, 10), *endpoint(2, 20)]))
+    tracker.desired.apply([(RULES, rule(10), ("deny", 1))])
+    switch.writes.clear()
+    pusher.converge()
+    kinds = [[(op.kind, op.table, op.key) for op in batch] for batch in switch.writes]
+    assert kinds == [[("delete", BINDING, (1,))], [("modify", RULES, rule(10))], [("insert", BINDING, (1,))]]
 
 
 @given(st.sets(st.integers(0, 30)), st.randoms())
