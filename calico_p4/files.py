@@ -41,16 +41,12 @@ def load_list(path: str, name: str) -> list[dict[str, Any]]:
     return content
 
 
-def load_lines(path: str, name: str) -> list[dict[str, Any]]:
-    """Read JSON lines, each of which must follow the schema ``name``; empty lines are passed over.
+def load_lines(path: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Read JSON lines, each of which must follow the schema ``name``, with their numbers from 1; empty lines are passed over.
 
     Raises:
-        BadFile: unreadable, or a line (counted from 1) is no JSON or not what the schema says.
+        BadFile: unreadable, or a line is no JSON or not what the schema says.
     """
-    return list(_lines(path, name))
-
-
-def _lines(path: str, name: str) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(read_text(path).splitlines(), 1):
         if not line.strip():
             continue
@@ -59,7 +55,7 @@ def _lines(path: str, name: str) -> Iterator[dict[str, Any]]:
         except json.JSONDecodeError as error:
             raise BadFile(f"{path}: line {number}: {error.msg}") from error
         check(f"{path}: line {number}", name, content)
-        yield content
+        yield number, content
 
 
 def read_text(path: str) -> str:

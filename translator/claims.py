@@ -19,13 +19,15 @@ Change: TypeAlias = tuple[str, tuple[Any, ...], tuple[Any, ...] | None]
 class Claims:
     """Who asks for which rows with which values, and what was last given out."""
 
-    __slots__ = ("_asked", "_claims", "_given", "_touched")
+    __slots__ = ("_asked", "_claims", "_given", "_touched", "contested")
 
     def __init__(self) -> None:
         self._asked: dict[Claimant, Mapping[Row, tuple[Any, ...]]] = {}
         self._claims: dict[Row, dict[Claimant, tuple[Any, ...]]] = {}
         self._given: dict[Row, tuple[Any, ...]] = {}
         self._touched: set[Row] = set()
+        self.contested: set[Row] = set()
+        """Rows that more than one asks for."""
 
     def set(self, claimant: Claimant, rows: Mapping[Row, tuple[Any, ...]]) -> None:
         """Let `claimant` ask for these rows and for no others."""
@@ -33,7 +35,10 @@ class Claims:
             if row not in rows:
                 self._drop(row, claimant)
         for row, value in rows.items():
-            self._claims.setdefault(row, {})[claimant] = value
+            claims = self._claims.setdefault(row, {})
+            claims[claimant] = value
+            if len(claims) > 1:
+                self.contested.add(row)
             self._touched.add(row)
         if rows:
             self._asked[claimant] = rows
@@ -41,6 +46,10 @@ class Claims:
     def claimants(self) -> list[Claimant]:
         """Who asks for anything."""
         return list(self._asked)
+
+    def by_rank(self, row: Row) -> list[Claimant]:
+        """Who asks for a row, the one that has it first."""
+        return sorted(self._claims.get(row, ()))
 
     def changes(self) -> Iterator[Change]:
         """What differs from what was given out before; afterwards it counts as given out."""
@@ -58,6 +67,8 @@ class Claims:
     def _drop(self, row: Row, claimant: Claimant) -> None:
         claims = self._claims[row]
         del claims[claimant]
+        if len(claims) < 2:
+            self.contested.discard(row)
         if not claims:
             del self._claims[row]
         self._touched.add(row)
