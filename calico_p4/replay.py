@@ -13,7 +13,8 @@ from calico_p4.bench import Bench, not_sent
 from calico_p4.degraded import Degraded
 from calico_p4.driver import Driver
 from calico_p4.dump import write_dump
-from calico_p4.files import BadFile, load_json, load_lines
+from calico_p4.files import BadFile, load_json
+from calico_p4.kubernetes_file import Event, load_events
 from calico_p4.p4runtime.errors import TargetError, raise_target_error
 from calico_p4.packets import Packet, load_packets
 from calico_p4.ports import load_ports
@@ -66,7 +67,7 @@ class Inputs:
 
     packets: Sequence[Packet]
     ports: Sequence[Mapping[str, Any]]
-    objects: Sequence[Mapping[str, Any]]
+    objects: Sequence[Event]
     config: Mapping[str, str]
 
 
@@ -93,7 +94,7 @@ def replay(options: Options) -> Outcome:
 def load_inputs(options: Options) -> Inputs:
     """Read the files that were given. Raises BadFile."""
     ports = load_ports(options.ports) if options.ports else []
-    objects = load_lines(options.k8s, "k8s") if options.k8s else []
+    objects = load_events(options.k8s) if options.k8s else []
     config = load_json(options.config, "config") if options.config else {}
     return Inputs(load_packets(options.packets) if options.packets else [], ports, objects, config)
 
@@ -136,11 +137,12 @@ class Replay:
         self._decoder = Decoder()
         self._bench = Bench(driver, switch.bench) if switch.bench is not None else None
         self._waiting = deque(inputs.packets)
-        self._objects = sorted(inputs.objects, key=lambda item: int(item.get("after", 0)))
+        self._objects = deque(inputs.objects)
         self._config = inputs.config
         self._answers: dict[int, dict[str, Any]] = {}
         self._packets = inputs.packets
         self._applied = 0
+        driver.kubernetes.configured = driver.kubernetes.in_sync = options.k8s is not None
         self._flushed = 0
 
     def frames(self) -> None:
@@ -151,6 +153,7 @@ class Replay:
             TargetError: the target failed.
             OSError: the recording can't be opened.
         """
+        self._kubernetes()
         self._send_due()
         try:
             for message in self._messages():
@@ -172,10 +175,16 @@ class Replay:
         was_in_sync = self.driver.store.in_sync
         self.driver.apply(self._configured(message.payload))
         self._applied += 1
+        self._kubernetes()
         if self.driver.store.in_sync and (not was_in_sync or self._applied - self._flushed >= FLUSH_FRAMES):
             self._flushed = self._applied
             self.driver.sync()
         self._send_due()
+
+    def _kubernetes(self) -> None:
+        """Tell of the Kubernetes objects whose place in the recording this is."""
+        while self._objects and self._objects[0].after <= self._applied:
+            self._objects.popleft().apply(self.driver.kubernetes)
 
     def _configured(self, payload: Payload) -> Payload:
         """Lay the configuration file over Felix's configuration."""
@@ -256,8 +265,5 @@ class Replay:
 
     def _not_configured(self) -> Iterator[Degraded]:
         """Kubernetes objects that were given: services have no place in the pipeline yet."""
-        for item in self._objects:
-            if item.get("after", 0) <= self._applied:
-                kind, metadata = item["object"]["kind"], item["object"]["metadata"]
-                name = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
-                yield Degraded(f"{kind} {name}", "Kubernetes objects are not translated yet", "partial")
+        for namespace, name in self.driver.kubernetes.services:
+            yield Degraded(f"Service {namespace}/{name}", "Kubernetes objects are not translated yet", "partial")

@@ -22,6 +22,7 @@ entries, `entries.txtpb` (p4c's --p4runtime-entries-files). `Options(shuffle_see
     bench.inject(port, frame, at_seconds=None, trace=False) -> Injected(outputs, dropped, outcome, metadata, trace)
     bench.set_time(s), bench.time() -> float        # virtual seconds, from 0, never backwards
     bench.clear_learned(*tables) -> int; bench.learned_counts() -> dict[str, int]; bench.learned(*tables) -> list[Learned]
+    bench.forget_learned(entries) -> int            # single ones of those
 """
 
 from k8s_p4.target.client import EmbeddedClient, Injected, Learned, LookedUp

@@ -6,7 +6,7 @@ from typing import Any
 
 from k8s_p4.target import embedded_pb2 as pb
 from k8s_p4.target.device import SECOND, Device, Sent
-from k8s_p4.target.errors import unimplemented
+from k8s_p4.target.errors import invalid, unimplemented
 from k8s_p4.target.interfaces import Interfaces
 from k8s_p4.target.match import Entry
 from k8s_p4.target.runtime import SENT
@@ -79,6 +79,13 @@ class BenchServicer:
             learners = [schema.state.learner for schema in self._device.learners(list(request.tables))]
             return pb.ClearLearnedResponse(cleared=sum(learner.clear() for learner in learners if learner is not None))
 
+    def ForgetLearned(self, request: Any, context: Any) -> Any:
+        """Forget single learned entries."""
+        with self._device.lock:
+            schemas = {schema.name: schema for schema in self._device.learners(sorted({entry.table for entry in request.entries}))}
+            wanted = [(schemas[entry.table], _key(schemas[entry.table], entry)) for entry in request.entries]
+            return pb.ForgetLearnedResponse(forgotten=sum(_forget(schema, key, self._device.now()) for schema, key in wanted))
+
     def LearnedCounts(self, request: Any, context: Any) -> Any:
         """Live entries by table."""
         with self._device.lock:
@@ -96,6 +103,25 @@ class BenchServicer:
                     message = answer.entries.add(table=schema.name, expires_in_seconds=(learned.expires - now) / SECOND)
                     _fill(message, schema, schema.state.unpack(learned.key), learned.entry)
         return answer
+
+
+def _key(schema: TableSchema, entry: Any) -> int:
+    """The packed key of an entry as ListLearned gives it; raises Refused."""
+    given = {field.name: int.from_bytes(field.value, "big") for field in entry.key}
+    if given.keys() != {field.name for field in schema.fields}:
+        raise invalid(f"table {schema.name}: the key has the fields {', '.join(field.name for field in schema.fields)}")
+    try:
+        return schema.state.pack([given[field.name] for field in schema.fields])
+    except ValueError as error:
+        raise invalid(f"table {schema.name}: {error}") from error
+
+
+def _forget(schema: TableSchema, key: int, now: int) -> bool:
+    learner = schema.state.learner
+    if learner is None or learner.lookup(key, now) is None:
+        return False
+    learner.forget()
+    return True
 
 
 def _fill(message: Any, schema: TableSchema | None, values: list[int], entry: Entry) -> None:

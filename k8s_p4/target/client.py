@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,6 +103,16 @@ class EmbeddedClient:
         """Forget the learned entries of these tables (P4Info names; none: all); return how many."""
         cleared: int = self._do("ClearLearned", pb.ClearLearnedRequest(tables=tables)).cleared
         return cleared
+
+    def forget_learned(self, entries: Iterable[Learned]) -> int:
+        """Forget these entries, by table and key; return how many were there."""
+        request = pb.ForgetLearnedRequest()
+        for entry in entries:
+            message = request.entries.add(table=entry.table)
+            for name, value in entry.key.items():
+                message.key.add(name=name, value=value.to_bytes((value.bit_length() + 7) // 8 or 1, "big"))
+        forgotten: int = self._do("ForgetLearned", request).forgotten
+        return forgotten
 
     def learned_counts(self) -> dict[str, int]:
         """Return the number of live entries of every table that learns."""

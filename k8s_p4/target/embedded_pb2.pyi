@@ -146,6 +146,18 @@ class ClearLearnedResponse(_message.Message):
     cleared: int
     def __init__(self, cleared: _Optional[int] = ...) -> None: ...
 
+class ForgetLearnedRequest(_message.Message):
+    __slots__ = ("entries",)
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[LearnedEntry]
+    def __init__(self, entries: _Optional[_Iterable[_Union[LearnedEntry, _Mapping]]] = ...) -> None: ...
+
+class ForgetLearnedResponse(_message.Message):
+    __slots__ = ("forgotten",)
+    FORGOTTEN_FIELD_NUMBER: _ClassVar[int]
+    forgotten: int
+    def __init__(self, forgotten: _Optional[int] = ...) -> None: ...
+
 class LearnedCountsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

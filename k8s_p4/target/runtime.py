@@ -77,6 +77,15 @@ class TableState:
             key >>= width
         return values
 
+    def pack(self, values: list[int]) -> int:
+        """What `unpack` undoes. Raises ValueError for a value that is too wide."""
+        key = 0
+        for place, width in zip(self.order, self.widths, strict=True):
+            if values[place] >> width:
+                raise ValueError(f"{values[place]:#x} has more than {width} bits")
+            key = key << width | values[place]
+        return key
+
 
 def _match_for(spec: Table, widths: list[int], lpm_width: int) -> Match:
     kinds = {match for _, match in spec.keys}

@@ -116,6 +116,10 @@ def test_gzip_cut_short(tmp_path: Path):
     assert result.returncode == 2 and "cut.gz: byte " in result.stderr.decode() and answer(result)["frames"] > 0
 
 
+def _service(spec: dict) -> str:
+    return json.dumps({"type": "ADDED", "object": {"kind": "Service", "metadata": {"name": "web"}, "spec": spec}}) + "\n"
+
+
 @pytest.mark.parametrize(
     ("option", "content", "error"),
     [
@@ -126,6 +130,10 @@ def test_gzip_cut_short(tmp_path: Path):
         ("--ports", '[{"name": "a", "kind": "uplink", "mac": "12"}]', "ports: $[0].mac"),
         ("--k8s", '{"type": "ADDED", "object": {"kind": "Pod", "metadata": {"name": "x"}}}', "k8s: line 1: $.object.kind"),
         ("--k8s", '\n{"type"', "k8s: line 2: "),
+        ("--k8s", _service({"clusterIP": "10.0.0.300"}), "k8s: line 1: object.spec.clusterIP: '10.0.0.300'"),
+        ("--k8s", _service({}) + _service({"ports": [{"port": 80}, {"port": 0}]}), "k8s: line 2: object.spec.ports[1].port: 0 is not within 1 to 65535"),
+        ("--k8s", _service({"ports": [{"port": "http"}]}), "k8s: line 1: object.spec.ports[0].port: an integer is expected, not 'http'"),
+        ("--k8s", _service({"internalTrafficPolicy": "local"}), "object.spec.internalTrafficPolicy: 'local' is none of Cluster, Local"),
         ("--config", '{"a": 1}', "config: $.a"),
     ],
 )

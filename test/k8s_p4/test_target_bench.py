@@ -1,5 +1,6 @@
 """The embedded target's own service, and that it is the same switch in one process and over a socket."""
 
+import dataclasses
 import os
 import stat
 import subprocess
@@ -164,6 +165,22 @@ def test_learned_entries_can_be_cleared_and_listed_by_table(session: Session) ->
     assert session.bench.clear_learned("Main.flow") == 3 and session.bench.learned() == []
     with pytest.raises(grpc.RpcError, match="no table 'Main.ports' that learns"):
         session.bench.clear_learned("Main.ports")
+
+
+def test_single_learned_entries_can_be_forgotten(session: Session) -> None:
+    one, _ = open_all(session)
+    for source in range(3):
+        session.bench.inject(one, probe(src=source))
+    first, second, third = session.bench.learned()
+    assert session.bench.forget_learned([first, third]) == 2 and session.bench.learned() == [second]
+    assert session.bench.forget_learned([first, second]) == 1 and session.bench.learned() == []
+    assert session.bench.forget_learned([]) == 0
+    with pytest.raises(grpc.RpcError, match="no table 'Main.ports' that learns"):
+        session.bench.forget_learned([dataclasses.replace(first, table="Main.ports")])
+    name = next(iter(first.key))
+    for key, message in (({name: 1}, "the key has the fields"), ({**first.key, name: 1 << 200}, "has more than")):
+        with pytest.raises(grpc.RpcError, match=message):
+            session.bench.forget_learned([dataclasses.replace(first, key=key)])
 
 
 def test_a_bucket_s_size_is_an_option() -> None:
