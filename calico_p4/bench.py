@@ -108,17 +108,22 @@ class Bench:
         if injected.outputs and reason == "neighbour":
             answer["answer"] = injected.outputs[0][1].hex()
         elif injected.outputs:
-            self._note_left(answer, packet, *injected.outputs[0])
+            self._note_left(answer, packet, *injected.outputs[0], tunnelled=bool(injected.metadata.get("tunnel")))
+        if injected.metadata.get("peer") and (inside := frames.unwrap(frame)) is not None:
+            came = frames.parse(inside[1])
         answer["policy"] = self._policy(injected, entered, came)
         if injected.metadata.get("reason") == Reason.POLICY:
             answer["reason"] = self._denied(injected)
         return answer
 
-    def _note_left(self, answer: Answer, packet: Packet, number: int, frame: bytes) -> None:
-        port, fields = self._driver.ports.by_number(number), frames.parse(frame)
+    def _note_left(self, answer: Answer, packet: Packet, number: int, frame: bytes, tunnelled: bool) -> None:
+        inside = frames.unwrap(frame) if tunnelled else None
+        port, fields = self._driver.ports.by_number(number), frames.parse(frame if inside is None else inside[1])
         if port is None:
             raise AssertionError(f"packet {packet.id!r} left by port {number}, which the inventory does not have")
         answer |= {"verdict": "allow", "out": self._places.out(port, fields.dst if fields else None), "raw": frame.hex()}
+        if inside is not None:
+            answer["tunnel"] = inside[0]._asdict()
         if fields is not None:
             answer["packet"] = fields._asdict()
             self._left[packet.id] = fields, port

@@ -24,6 +24,33 @@ class Fields(NamedTuple):
     dscp: int
 
 
+class Tunnel(NamedTuple):
+    """What is around a packet: ``type`` vxlan or ipip, ``peer`` the outer destination, ``vni`` None for IP in IP."""
+
+    type: str
+    peer: str
+    vni: int | None
+
+
+_IPIP, _VXLAN_PORT = 4, 4789
+
+
+def unwrap(frame: bytes) -> tuple[Tunnel, bytes] | None:
+    """Return the tunnel of a frame that one has made, and the frame inside; None if it is of neither kind.
+
+    That of IP in IP gets the Ethernet addresses of the one around it.
+    """
+    outer = parse(frame)
+    if outer is None:
+        return None
+    upper = 54 if ":" in outer.src else 14 + (frame[14] & 15) * 4
+    if outer.proto == _IPIP:
+        return Tunnel("ipip", outer.dst, None), frame[:14] + frame[upper:]
+    if outer.proto == UDP and outer.dport == _VXLAN_PORT and len(frame) >= upper + 16:
+        return Tunnel("vxlan", outer.dst, int.from_bytes(frame[upper + 12 : upper + 15])), frame[upper + 16 :]
+    return None
+
+
 def parse(frame: bytes) -> Fields | None:
     """Return the fields of an Ethernet frame, None if no complete IPv4 or IPv6 header is in it."""
     if len(frame) < 14:

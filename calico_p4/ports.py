@@ -16,24 +16,32 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from calico_p4.files import BadFile, load_list
 from felix_proto.types import RouteType, WorkloadEndpoint, WorkloadEndpointID
+from translator.addresses import parse_mac
+from translator.inventory import CALICO_MAC
 
 T = TypeVar("T")
 UPLINK = "eth0"
 HOST = "host"
 VXLAN_DEVICE = "vxlan.calico"
 IPIP_DEVICE = "tunl0"
+_IPIP_MODES = ("always", "crosssubnet", "cross-subnet")
 KIND = "port"
 """The allocator's kind of port numbers; the meaning is the name."""
 
 
 class Port(NamedTuple):
-    """A port: ``kind`` is workload, host, uplink or tunnel; ``mac`` is that of the device behind it; ``addresses`` are CIDRs."""
+    """A port: ``kind`` is workload, host, uplink or tunnel; ``mac`` is that of the device behind it; ``addresses`` are CIDRs.
+
+    ``own_mac`` is the switch's own there; ``neighbours`` are (address, MAC) of what stands at the same link.
+    """
 
     name: str
     number: int
     kind: str
     mac: int
     addresses: tuple[str, ...] = ()
+    own_mac: int = CALICO_MAC
+    neighbours: tuple[tuple[str, int], ...] = ()
 
 
 class Numbers(Protocol):
@@ -54,11 +62,12 @@ def load_ports(path: str) -> list[dict[str, Any]]:
         first = seen.setdefault(item["name"], index)
         if first != index:
             raise BadFile(f"{path}: [{index}]: port {item['name']!r} is already [{first}]")
-        for address in item.get("addresses", ()):
-            try:
-                ip_interface(address)
-            except ValueError as error:
-                raise BadFile(f"{path}: [{index}].addresses: {error}") from error
+        for field, reader in (("addresses", ip_interface), ("neighbours", ip_address)):
+            for address in item.get(field, ()):
+                try:
+                    reader(address)
+                except ValueError as error:
+                    raise BadFile(f"{path}: [{index}].{field}: {error}") from error
     return items
 
 
@@ -166,7 +175,7 @@ class PortInventory:
         self._refresh_port(IPIP_DEVICE, self._ipip_device(store))
 
     def _ipip_device(self, store: Any) -> Mapping[str, Any] | None:
-        pools = any(pool.ipip_mode in ("Always", "CrossSubnet") for pool in store.pools.values())
+        pools = any(pool.ipip_mode.lower() in _IPIP_MODES for pool in store.pools.values())
         if not (pools or (store.encapsulation is not None and store.encapsulation.ipip_enabled)):
             return None
         configured = store.config.get("IpInIpTunnelAddr", "")
@@ -192,7 +201,10 @@ class PortInventory:
         self.problems.pop(name, None)
         addresses = tuple(cidr for cidr in (self._read(name, _cidr, text) for text in described.get("addresses", ())) if cidr)
         mac = self._read(name, parse_mac, described["mac"]) if described.get("mac") else None
-        return Port(name, self._numbers.get(KIND, name), described["kind"], made_up_mac(name) if mac is None else mac, addresses)
+        own = parse_mac(described["own_mac"]) if described.get("own_mac") else CALICO_MAC
+        neighbours = tuple(sorted((str(ip_address(address)), parse_mac(text)) for address, text in described.get("neighbours", {}).items()))
+        number = self._numbers.get(KIND, name)
+        return Port(name, number, described["kind"], made_up_mac(name) if mac is None else mac, addresses, own, neighbours)
 
     def _read(self, name: str, reader: Callable[[str], T], text: str) -> T | None:
         """Read a text of the stream; one that makes no sense is kept in ``problems`` and costs only itself."""
@@ -229,14 +241,6 @@ def _cidr(address: str) -> str:
     if "/" in address:
         return str(ip_interface(address))
     return f"{address}/{ip_address(address).max_prefixlen}"
-
-
-def parse_mac(text: str) -> int:
-    """Return a MAC address, written with colons or dashes, as a number. Raises ValueError with the text if it is none."""
-    parts = text.replace("-", ":").split(":")
-    if len(parts) != 6 or any(len(part) not in (1, 2) for part in parts):
-        raise ValueError(f"{text!r} is no MAC address")
-    return int("".join(part.zfill(2) for part in parts), 16)
 
 
 def made_up_mac(name: str) -> int:

@@ -87,6 +87,17 @@ def parse_cidr(cidr: str) -> int:
     return place(width == 128, (host & _VALUE) >> shift << shift, length)
 
 
+def parse_mac(mac: str) -> int:
+    """A MAC address, written with colons or dashes, as a number. Raises Untranslatable."""
+    parts = mac.replace("-", ":").split(":")
+    try:
+        if len(parts) == 6 and all(len(part) in (1, 2) for part in parts):
+            return int("".join(part.zfill(2) for part in parts), 16)
+    except ValueError:
+        pass
+    raise Untranslatable(f"{mac!r} is no MAC address")
+
+
 def parse_members(members: Iterable[str]) -> set[int]:
     """Places of NET or IP members. The common case, an IPv4 host, takes the short path. Raises Untranslatable."""
     out = set()

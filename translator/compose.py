@@ -41,6 +41,18 @@ class Translator:
         self.reach.rest()
         yield from self.policy.rest()
 
+    def way(self, destination: str) -> str:
+        """Where a route of the stream leads: the name of its way (`ways`), "own", "blackhole", or "" where it asks for no row."""
+        return self.reach.way(destination)
+
+    def tunnel(self, number: int) -> str:
+        """The name of the way behind a tunnel's number."""
+        return self._meaning("tunnel")(number)
+
+    def node(self, number: int) -> str:
+        """The node behind its number."""
+        return self._meaning("node")(number)
+
     def slot_origin(self, stage: str, slot: int) -> tuple[Ref, ...] | None:
         """The path behind a slot: the rules passed and logged on the way, then what decided; None if it is not in use."""
         return self.policy.stages[stage].tables.lists.slots.path(slot)
@@ -90,6 +102,8 @@ class Translator:
         resolvers: dict[str, Resolver] = {
             "endpoint": self._meaning("endpoint"),
             "next_hop": self._meaning("next_hop"),
+            "node": self._meaning("node"),
+            "tunnel": self._meaning("tunnel"),
             "port": self._port_name,
         }
         for name, side in self.policy.sides.items():

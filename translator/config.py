@@ -15,6 +15,12 @@ def flag(config: Mapping[str, str], name: str) -> bool:
     return config.get(name, "").strip().lower() in _TRUE
 
 
+def positive(config: Mapping[str, str], name: str, default: int) -> int:
+    """A number above 0. Felix has checked it, so what is none means the default."""
+    text = config.get(name, "").strip()
+    return int(text) if text.isascii() and text.isdigit() and int(text) else default
+
+
 def endpoint_to_host_accepted(config: Mapping[str, str]) -> bool:
     """DefaultEndpointToHostAction, default Drop: whether what a workload's egress policy allows gets into the node.
 

@@ -13,7 +13,8 @@ CALICO_MAC = 0xEEEEEEEEEEEE
 
 
 class Port(Protocol):
-    """A port: kind is workload, host, uplink or tunnel; mac that of the device behind it; addresses are CIDRs."""
+    """A port: kind is workload, host, uplink or tunnel; mac that of the device behind it, own_mac the switch's own there; addresses are
+    CIDRs; neighbours are (address, MAC) of what can be reached there without that device."""
 
     @property
     def name(self) -> str: ...
@@ -25,6 +26,10 @@ class Port(Protocol):
     def mac(self) -> int: ...
     @property
     def addresses(self) -> tuple[str, ...]: ...
+    @property
+    def own_mac(self) -> int: ...
+    @property
+    def neighbours(self) -> tuple[tuple[str, int], ...]: ...
 
 
 class Ports(Protocol):

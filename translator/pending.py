@@ -10,9 +10,8 @@ from felix_proto.types import GlobalBGPConfigUpdate, HostEndpoint, IPAMPool, QoS
 from .degraded import Degraded
 from .errors import Untranslatable
 from .names import endpoint_name, host_endpoint_name
+from .outer import VXLAN_PORT
 from .stream_routes import read_route
-
-VXLAN_PORT = "4789"
 
 
 class Store(Protocol):
@@ -26,8 +25,6 @@ class Store(Protocol):
     def routes(self) -> Mapping[str, RouteUpdate]: ...
     @property
     def pools(self) -> Mapping[str, IPAMPool]: ...
-    @property
-    def wireguard(self) -> Mapping[str, Any]: ...
     @property
     def bgp(self) -> GlobalBGPConfigUpdate: ...
     @property
@@ -46,7 +43,6 @@ class Pending:
         self._look("host_endpoint", dirty.host_endpoints, store.host_endpoints, _host_endpoint)
         self._look("route", dirty.routes, store.routes, _route)
         self._look("pool", dirty.pools, store.pools, _pool)
-        self._look("wireguard", dirty.wireguard, store.wireguard, _wireguard)
         self._look("bgp", ("",) if dirty.bgp else (), {"": store.bgp}, _bgp)
         if dirty.config:
             self._look("config", _CONFIG, store.config, lambda value: None)
@@ -72,7 +68,7 @@ class Pending:
 
 
 _CONFIG = {
-    "VXLANPort": ((VXLAN_PORT,), f"VXLAN packets of workloads are recognised by port {VXLAN_PORT} only"),
+    "VXLANPort": ((str(VXLAN_PORT),), f"port {VXLAN_PORT} is compiled in: no VXLAN tunnels, and workloads' VXLAN is recognised by that port only"),
     "FilterDenyAction": (("drop",), "denied packets are dropped, not rejected"),
 }
 """Configuration that is not carried out: name to (values that need nothing, what happens instead)."""
@@ -104,18 +100,14 @@ def _host_endpoint(endpoint: HostEndpoint) -> Degraded | None:
 def _route(route: RouteUpdate) -> Degraded | None:
     name = f"Route {route.dst}"
     try:
-        tunnel = read_route(route).tunnel
-    except (Untranslatable, ValueError) as error:
+        problem = read_route(route).problem
+    except Untranslatable as error:
         return Degraded(name, str(error), "partial")
-    return _partial(name, [f"needs a tunnel ({tunnel}) and gets none: what goes there is dropped"] if tunnel else [])
+    return _partial(name, [f"{problem}: what goes there is dropped"] if problem else [])
 
 
 def _pool(pool: IPAMPool) -> Degraded | None:
     return _partial(f"IPAMPool {pool.cidr}", ["nat_outgoing: the source is not translated"] if pool.masquerade else [])
-
-
-def _wireguard(endpoint: Any) -> Degraded | None:
-    return Degraded(f"Wireguard {endpoint.hostname}", "packets are not encrypted", "partial")
 
 
 def _bgp(config: GlobalBGPConfigUpdate) -> Degraded | None:

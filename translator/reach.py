@@ -14,11 +14,14 @@ from .endpoint_state import EndpointStates
 from .host_endpoints import HostEndpoints
 from .names import EndpointKey
 from .neighbour import NeighbourPart
-from .numbers import Names
+from .numbers import Names, Numbers
 from .pending import Pending
 from .ports import PortPart
 from .routing import RoutingPart
 from .source_guard import SourceGuardPart
+from .tunnels import TunnelPart, Underlay
+from .ways import Ways
+from .wireguard import Wireguard
 
 _GRAVITY = ("closed", "pending", "partial")
 
@@ -37,15 +40,21 @@ class Reach:
         """`closed(endpoint, stage)`: why policy keeps a stage closed, None if it does not."""
         self.states = EndpointStates(names, closed)
         self.hosts = HostEndpoints(self.states.numbers, closed)
-        self._routing = RoutingPart(names, self.states, self.hosts)
+        self._wireguard = Wireguard()
+        self._ways = Ways(self._wireguard)
+        tunnels = Numbers("tunnel", names)
+        self._routing = RoutingPart(names, self.states, self.hosts, self._ways, tunnels)
+        self._tunnels = TunnelPart(names, self._ways, tunnels, Underlay(self._routing.hops.to, self.hosts.number_at, self.hosts))
         ports = PortPart(self.states, self.hosts)
-        self._parts: tuple[_Part, ...] = (NeighbourPart(self.states), SourceGuardPart(self.states), self._routing, ports)
+        self._parts: tuple[_Part, ...] = (NeighbourPart(self.states), SourceGuardPart(self.states), self._routing, self._tunnels, ports)
         self._pending = Pending()
 
     def update(self, store: Any, dirty: Any, ports: Any) -> list[Change]:
         """The rows that differ since the last update, each key once."""
         self.states.update(store, dirty, ports)
         self.hosts.update(store, dirty, ports)
+        self._wireguard.update(store, dirty)
+        self._ways.update(store, dirty)
         self._pending.update(store, dirty)
         return [change for part in self._parts for change in part.update(store, dirty, ports)]
 
@@ -53,13 +62,28 @@ class Reach:
         """Give back numbers that no row uses any more: when all that `update` gave out has been carried out."""
         self.states.rest()
         self._routing.rest()
+        self._tunnels.rest()
+
+    def way(self, destination: str) -> str:
+        """Where a route of the stream leads; see `Translator.way`."""
+        way, route = self._ways.way.get(destination), self._ways.routes.get(destination)
+        if way is not None:
+            return way.name
+        return route.kind if route is not None and route.kind in ("own", "blackhole") else ""
 
     def degraded(self) -> Iterator[Degraded]:
         """What does not work as intended, once for each object and direction. A direction closed by policy is among it."""
         found: dict[tuple[str, str], list[Degraded]] = {}
-        for entry in (*self.states.degraded(), *self.hosts.degraded(), *self._pending.degraded()):
+        for entry in self._listed():
             found.setdefault((entry.object, entry.direction), []).append(entry)
         return map(_joined, found.values())
+
+    def _listed(self) -> Iterator[Degraded]:
+        yield from self.states.degraded()
+        yield from self.hosts.degraded()
+        yield from self._tunnels.degraded()
+        yield from self._wireguard.degraded(self.states.views)
+        yield from self._pending.degraded()
 
 
 def _joined(entries: list[Degraded]) -> Degraded:

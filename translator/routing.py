@@ -4,8 +4,8 @@ First local addresses: those of the node itself (of its uplink, host and tunnel 
 stream's routes call a local host or local tunnel), then those of the workload endpoints. Then prefixes: what the stream's routes
 say, the subnets that ports are connected to, and a default route for each family by the first uplink.
 
-An address owned by two endpoints belongs to the one with the lowest (orchestrator, workload, endpoint) id. A route that needs a
-tunnel drops what goes there rather than let it leave in the clear; `pending` lists it.
+An address owned by two endpoints belongs to the one with the lowest (orchestrator, workload, endpoint) id. A route leads to a way
+(`ways`) by its number, whether or not that way can be had: without a row for it, what goes there is dropped.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from .addresses import is_host, is_v6, length_of, place, value_of
 from .claims import Change, Claims, Row
 from .config import endpoint_to_host_accepted
 from .endpoint_state import OPEN, EndpointStates, EndpointView
-from .errors import Untranslatable
 from .host_endpoints import HostEndpoints
-from .inventory import CALICO_MAC, Port, Ports, PortsWatch, RouteDirty, RouteStore
+from .inventory import Port, Ports, PortsWatch, RouteDirty, RouteStore
 from .names import endpoint_meaning
-from .node import Subnets, own_addresses
+from .next_hops import NextHops, host_route
+from .node import own_addresses
 from .numbers import Names, Numbers
-from .stream_routes import StreamRoute, read_route
+from .stream_routes import StreamRoute
+from .ways import Way, Ways
 
 # Claimants; where two ask for one row, the first here has it.
-_NODE, _WORKLOAD, _STREAM, _CONNECTED, _DEFAULT, _NEXT_HOP = range(6)
+_NODE, _WORKLOAD, _STREAM, _NEIGHBOUR, _CONNECTED, _DEFAULT, _NEXT_HOP, _WAY = range(8)
 Rows = dict[Row, tuple[Any, ...]]
 _DEFAULT_ROUTES = (place(False, 0, 0), place(True, 0, 0))
 
@@ -36,13 +37,13 @@ _DEFAULT_ROUTES = (place(False, 0, 0), place(True, 0, 0))
 class RoutingPart:
     """Owner of the tables `local_v4`, `local_v6`, `route_v4`, `route_v6` and `next_hop`."""
 
-    def __init__(self, names: Names, states: EndpointStates, hosts: HostEndpoints) -> None:
-        self._states, self._hosts = states, hosts
+    def __init__(self, names: Names, states: EndpointStates, hosts: HostEndpoints, ways: Ways, tunnels: Numbers) -> None:
+        """`tunnels`: the numbers of tunnels, to which routes lead."""
+        self._states, self._hosts, self._ways, self._tunnels = states, hosts, ways, tunnels
         self._claims = Claims()
-        self._numbers = Numbers("next_hop", names)
+        self.hops = NextHops(names, hosts, self._claims, (_NEXT_HOP, _WAY))
         self._watch = PortsWatch()
-        self._hop_ports: set[str] = set()
-        self._via: dict[str, StreamRoute] = {}
+        self._own: dict[str, int] = {}
         self._host: int | None = None
 
     def update(self, store: RouteStore, dirty: RouteDirty, ports: Ports) -> Iterable[Change]:
@@ -53,15 +54,19 @@ class RoutingPart:
         moved = self._watch.changed(ports)
         if moved or self._hosts.changed:
             self._set_ports(ports)
-        if moved or dirty.routes:
-            self._set_stream(store, dirty.routes, ports, moved)
-        if moved or dirty.config or dirty.hosts or dirty.vteps or dirty.routes:
+        own_before = dict(self._own) if self._ways.changed else self._own
+        for destination in self._ways.changed:
+            self._set_route(destination, self._ways.routes.get(destination), self._ways.way.get(destination))
+        everything = moved or self._hosts.changed
+        for name in self._ways.changed_ways | (self._ways.in_use.keys() if everything else set()):
+            self._set_way(name, self._ways.in_use.get(name))
+        if moved or dirty.config or dirty.hosts or dirty.vteps or own_before != self._own:
             self._set_node(store, ports)
         return self._claims.changes()
 
     def rest(self) -> None:
         """Give back the numbers of next hops that are gone; to be called when no row uses them any more."""
-        self._numbers.settle()
+        self.hops.numbers.settle()
 
     def _set_workload(self, endpoint_id: WorkloadEndpointID, view: EndpointView | None) -> None:
         hop = f"workload:{endpoint_meaning(endpoint_id)}"
@@ -69,27 +74,25 @@ class RoutingPart:
         if view is not None:
             value: tuple[Any, ...] = ("to_workload_closed", view.number, view.ingress, view.incarnation)
             if view.ingress == OPEN and view.port is not None:
-                number = self._numbers.get(hop)
-                rows["next_hop", (number,)] = self._send(view.port)
+                number = self.hops.numbers.get(hop)
+                rows["next_hop", (number,)] = self.hops.send(view.port, view.port.mac)
                 value = ("to_workload", view.number, number, view.incarnation)
             rows.update((_local_row(own), value) for own in view.addresses.own if is_host(own))
-        if (view is None or view.ingress != OPEN) and hop in self._numbers:
-            self._numbers.retire(hop)
+        if (view is None or view.ingress != OPEN) and hop in self.hops.numbers:
+            self.hops.numbers.retire(hop)
         self._claims.set((_WORKLOAD, endpoint_id), rows)
 
     def _set_ports(self, ports: Ports) -> None:
-        """Next hops of ports that are no workload's, connected subnets, default routes."""
-        there = {_hop(port): port for port in ports.all() if port.kind != "workload"}
-        self._claims.set((_NEXT_HOP,), {("next_hop", (self._numbers.get(name),)): self._send(port) for name, port in there.items()})
-        for name in self._hop_ports - there.keys():
-            self._numbers.retire(name)
-        self._hop_ports = set(there)
-        subnets = Subnets(ports)
+        """Next hops, connected subnets, default routes."""
+        self.hops.set_ports(ports)
+        subnets = self.hops.subnets
+        assert subnets is not None
+        self._claims.set((_NEIGHBOUR,), {host_route(place): ("to_uplink", number) for place, number in self.hops.neighbours()})
         self._claims.set((_CONNECTED,), {_route_row(subnet): self._leads_to(port) for subnet, port in subnets.connected.items()})
         default = {} if subnets.uplink is None else {_route_row(every): self._leads_to(subnets.uplink) for every in _DEFAULT_ROUTES}
         self._claims.set((_DEFAULT,), default)
         host = next(iter(ports.of_kind("host")), None)
-        self._host = None if host is None else self._numbers.get(_hop(host))
+        self._host = None if host is None else self.hops.of_port(host)
 
     def _set_node(self, store: RouteStore, ports: Ports) -> None:
         """The node's own addresses. Without a host port nothing listens there: a route decides."""
@@ -97,46 +100,28 @@ class RoutingPart:
         if self._host is not None:
             value = ("to_host", self._host, int(endpoint_to_host_accepted(store.config)))
             rows = {_local_row(own): value for own in own_addresses(store, ports)}
-            rows |= {_local_row(route.place): value for route in self._via.values() if route.kind == "own"}
+            rows |= {_local_row(own): value for own in self._own.values()}
         self._claims.set((_NODE,), rows)
 
-    def _set_stream(self, store: RouteStore, dirty: Iterable[str], ports: Ports, moved: bool) -> None:
-        for destination in dirty:
-            self._via.pop(destination, None)
-            route = store.routes.get(destination)
-            read = _read(route) if route is not None else None
-            if read is not None and read.kind != "nothing":
-                self._via[destination] = read
-        subnets = Subnets(ports)
-        for destination in {*self._via, *dirty} if moved else dirty:
-            self._claims.set((_STREAM, destination), self._stream_rows(self._via.get(destination), subnets))
+    def _set_route(self, destination: str, route: StreamRoute | None, way: Way | None) -> None:
+        self._own.pop(destination, None)
+        rows: Rows = {}
+        if route is not None and route.kind == "own":
+            self._own[destination] = route.place
+        elif route is not None and route.kind == "blackhole":
+            rows = {_route_row(route.place): ("blackhole",)}
+        elif route is not None and way is not None:
+            plain = way.kind == "plain"
+            number = (self.hops.numbers if plain else self._tunnels).get(way.name)
+            rows = {_route_row(route.place): ("to_uplink" if plain else "to_tunnel", number)}
+        self._claims.set((_STREAM, destination), rows)
 
-    def _stream_rows(self, route: StreamRoute | None, subnets: Subnets) -> Rows:
-        if route is None or route.kind == "own":
-            return {}
-        if route.kind == "blackhole":
-            return {_route_row(route.place): ("blackhole",)}
-        port = subnets.port_to(route.gateway)
-        return {} if port is None else {_route_row(route.place): self._leads_to(port)}
-
-    def _send(self, port: Port) -> tuple[str, int, int, int, int]:
-        return "send", port.number, CALICO_MAC, port.mac, self._hosts.number_at(port)
+    def _set_way(self, name: str, way: Way | None) -> None:
+        if way is None or way.kind == "plain":
+            self.hops.set_way(name, way)
 
     def _leads_to(self, port: Port) -> tuple[str, int]:
-        return "to_uplink", self._numbers.get(_hop(port))
-
-
-def _read(route: Any) -> StreamRoute | None:
-    """A route that can't be read leads nowhere; `pending` names it."""
-    try:
-        return read_route(route)
-    except Untranslatable:
-        return None
-
-
-def _hop(port: Port) -> str:
-    """Meaning of a port's next hop: the default host port is plainly "host"."""
-    return port.kind if port.name == port.kind else f"{port.kind}:{port.name}"
+        return "to_uplink", self.hops.of_port(port)
 
 
 def _local_row(own: int) -> Row:

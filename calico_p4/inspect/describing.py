@@ -5,7 +5,7 @@ from typing import Any
 
 from calico_p4.inspect.difference import plain
 from calico_p4.inspect.labels import row_id
-from calico_p4.inspect.listing import Filter, Holding, entries, find_policy, rule_hits, selector_of
+from calico_p4.inspect.listing import Filter, Holding, entries, find_policy, routes, rule_hits, selector_of, vteps
 from calico_p4.inspect.objects import Object, policy_object, profile_object
 from calico_p4.inspect.scene import Scene
 from calico_p4.inspect.suggest import unknown
@@ -152,6 +152,49 @@ def _owner(scene: Scene, member: str) -> str:
     return f"  {scene.places.name(key)}" if key is not None else ""
 
 
+def _route(scene: Scene, name: str) -> tuple[Lines, Any]:
+    route = scene.store.routes.get(name)
+    if route is None:
+        raise unknown("route", name, scene.store.routes)
+    return _route_lines(scene, name), route
+
+
+def _route_lines(scene: Scene, name: str) -> Lines:
+    (item,) = (item for item in routes(scene) if item["name"] == name)
+    yield f"Prefix:     {name}"
+    yield f"Types:      {', '.join(item['types']) or 'cidr_info'}"
+    yield f"Node:       {item['node'] or '-'} ({item['node_ip'] or 'address not known'})"
+    yield f"Way:        {item['way'] or 'asks for no route'}"
+    yield from _rows_of(scene, Object("Route", name))
+
+
+def _vtep(scene: Scene, name: str) -> tuple[Lines, Any]:
+    vtep = scene.store.vteps.get(name)
+    if vtep is None:
+        raise unknown("VTEP", name, scene.store.vteps)
+    return _vtep_lines(scene, name), vtep
+
+
+def _vtep_lines(scene: Scene, name: str) -> Lines:
+    (item,) = (item for item in vteps(scene) if item["name"] == name)
+    yield f"Node:       {name}{' (this one)' if item['own'] else ''}"
+    yield f"IPv4:       {item['ipv4'] or '-'} MAC {item['mac'] or '-'}, outside {item['parent_ipv4'] or '-'}"
+    yield f"IPv6:       {item['ipv6'] or '-'} MAC {item['mac_v6'] or '-'}, outside {item['parent_ipv6'] or '-'}"
+    ways = [f"vxlan-{family}:node:{name}" for family in ("v4", "v6")]
+    for way in ways:
+        yield f"Routes:     {sum(item['way'] == way for item in routes(scene))} by {way}"
+    yield from _rows_of(scene, Object("VXLANTunnelEndpoint", name))
+
+
+def _rows_of(scene: Scene, found: Object) -> Lines:
+    frame = scene.history.frame(found)
+    yield f"Last frame: {'-' if frame is None else frame}"
+    yield "Entries:"
+    for item in entries(scene, Filter()):
+        if str(found) in item["objects"]:
+            yield f"  {item['table']} {item['key']} -> {item['action']}"
+
+
 def criteria(rule: Rule) -> str:
     """Return the criteria of a rule by their names on the wire, those that say nothing left out."""
     given = [(name, getattr(rule, name)) for name in rule._fields if name not in _NOT_MATCHED and not name.startswith("original_")]
@@ -168,4 +211,5 @@ def _value(name: str, value: Any) -> str:
 
 DESCRIBED: dict[str, Callable[[Scene, str], tuple[Lines, Any]]] = {
     "endpoint": _endpoint, "pod": _endpoint, "policy": _policy, "profile": _policy, "ipset": _ip_set,
+    "route": _route, "vtep": _vtep,
 }  # fmt: skip

@@ -71,6 +71,9 @@ def surroundings(scene: Scene, addresses: Iterable[str]) -> Iterator[felix.Paylo
     for name, node in store.host_metadata.items():
         yield felix.HostMetadataUpdate(name, node.ipv4_addr, node.ipv6_addr, node.asnumber, node.labels)
     yield from store.vteps.values()
+    for name, keys in store.wireguard.items():
+        yield felix.WireguardEndpointUpdate(name, keys.public_key, keys.interface_ipv4_addr)
+        yield felix.WireguardEndpointV6Update(name, keys.public_key_v6, keys.interface_ipv6_addr)
     yield from (felix.IPAMPoolUpdate(name, pool) for name, pool in store.pools.items())
     yield store.encapsulation
     yield from (route for route in store.routes.values() if any(_leads_to(route.dst, address) for address in wanted))

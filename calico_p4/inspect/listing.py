@@ -197,7 +197,8 @@ def routes(scene: Scene) -> Iterator[Item]:
         types = [kind.name.lower() for kind in RouteType if kind and kind.name and route.types & kind]
         tunnels = [name for name, on in route.tunnel_type._asdict().items() if on] if route.tunnel_type else []
         yield {"name": dst, "types": types, "node": route.dst_node_name, "node_ip": route.dst_node_ip, "pool_type": route.ip_pool_type,
-               "same_subnet": route.same_subnet, "nat_outgoing": route.nat_outgoing, "borrowed": route.borrowed, "tunnels": tunnels}  # fmt: skip
+               "same_subnet": route.same_subnet, "nat_outgoing": route.nat_outgoing, "borrowed": route.borrowed, "tunnels": tunnels,
+               "way": scene.translator.way(dst)}  # fmt: skip
 
 
 def nodes(scene: Scene) -> Iterator[Item]:
@@ -207,6 +208,14 @@ def nodes(scene: Scene) -> Iterator[Item]:
         own = name == scene.store.config.get("FelixHostname")
         yield {"name": name, "ipv4": node.ipv4_addr, "ipv6": node.ipv6_addr, "own": own, "vtep": vtep.ipv4_addr if vtep else "",
                "vtep_mac": vtep.mac if vtep else "", "asnumber": node.asnumber, "labels": dict(node.labels)}  # fmt: skip
+
+
+def vteps(scene: Scene) -> Iterator[Item]:
+    """Yield the VXLAN tunnel endpoints of the nodes: inner address and MAC, and the address outside."""
+    for name, vtep in sorted(scene.store.vteps.items()):
+        own = name == scene.store.config.get("FelixHostname")
+        yield {"name": name, "own": own, "ipv4": vtep.ipv4_addr, "mac": vtep.mac, "parent_ipv4": vtep.parent_device_ip,
+               "ipv6": vtep.ipv6_addr, "mac_v6": vtep.mac_v6, "parent_ipv6": vtep.parent_device_ipv6}  # fmt: skip
 
 
 def services(scene: Scene) -> Iterator[Item]:
@@ -252,6 +261,7 @@ KINDS: Mapping[str, Callable[[Scene], Iterator[Item]]] = {
     "degraded": degraded,
     "routes": routes,
     "nodes": nodes,
+    "vteps": vteps,
     "services": services,
     "pools": pools,
     "hostendpoints": host_endpoints,

@@ -3,7 +3,8 @@
     slot          the rules of its path           list       the rules of all rows of that list
     endpoint      the workload endpoint           chain      the policies and profiles it is made of
     identity      the IP sets and CIDR lists      port       the endpoint behind that interface
-    address, prefix, target                       the endpoint, node or route of that address, where nothing else says more
+    node          its HostMetadata                tunnel     the VTEP or node that it leads to
+    address, prefix, target                       the endpoint, node or route of that address, where nothing else says more, and of routes
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from translator.policy import chain_key
 Row = tuple[str, Any, Any]
 _PORTS = frozenset(("ingress_port", "port"))
 _ADDRESSES = frozenset(("address", "prefix", "target"))
+_ROUTES = ("route_", "tunnel_source_")
 _OWN = {"egress": "src", "ingress": "dst"}
 
 
@@ -44,8 +46,8 @@ class Origins:
         for name, number in fields:
             if name not in _ADDRESSES:
                 objects |= self._objects(table, name, number)
-        if not objects:
-            objects = {each for name, number in fields if name in _ADDRESSES for each in self._at(number, _bits(table))}
+        if not objects or table.startswith(_ROUTES):
+            objects |= {each for name, number in fields if name in _ADDRESSES for each in self._at(number, _bits(table))}
         return Origin(frozenset(objects), self._text(table, fields, objects))
 
     def _named(self, table: str, key: Any, value: Any) -> Iterator[tuple[str, Any]]:
@@ -69,6 +71,10 @@ class Origins:
             return self._chain(stage, number)
         if name in _PORTS:
             return self._behind(number)
+        if name == "node":
+            return frozenset((Object("HostMetadata", self._scene.translator.node(number)),))
+        if name == "tunnel":
+            return self._tunnel(self._scene.translator.tunnel(number))
         return frozenset()
 
     # --- by kind of field
@@ -76,6 +82,14 @@ class Origins:
     def of_path(self, path: Any) -> frozenset[Object]:
         """Return the policies and profiles that a slot's path speaks of."""
         return frozenset(_owner(ref.owner) for ref in path if ref.owner is not None)
+
+    def _tunnel(self, way: str) -> frozenset[Object]:
+        """The node that a tunnel leads to, by what says how: ways are named KIND:node:NODE, KIND:node:NODE/FAMILY or KIND:via:ADDRESS."""
+        kind, _, end = way.partition(":")
+        where, _, name = end.partition(":")
+        if where != "node":
+            return frozenset((Object("Tunnel", way),))
+        return frozenset((Object("VXLANTunnelEndpoint", name) if kind.startswith("vxlan") else Object("HostMetadata", name.rpartition("/")[0]),))
 
     def _endpoint(self, number: int) -> frozenset[Object]:
         key = self._endpoints.get(number)

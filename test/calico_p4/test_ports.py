@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from calico_p4.ports import Port, PortInventory, made_up_mac, parse_mac
+from calico_p4.ports import Port, PortInventory, made_up_mac
 from datastore.allocator import Allocator
 from felix_proto.types import (
     Encapsulation,
@@ -16,6 +16,7 @@ from felix_proto.types import (
     WorkloadEndpoint,
     WorkloadEndpointID,
 )
+from translator.addresses import parse_mac
 
 
 def make_store() -> SimpleNamespace:

@@ -102,10 +102,12 @@ class Node:
     def _named_key(self, table: str, key: Any) -> Any:
         if table in ("port", "answer_port"):
             return self._meaning("port", key[0])
-        if table == "next_hop":
-            return self._meaning("next_hop", key[0])
+        if table in ("next_hop", "tunnel"):
+            return self._meaning(table, key[0])
         width = 128 if table.endswith("v6") or table == "nd_answer" else 32
         address = cidr_text(key[-1], width)
+        if table.startswith(("tunnel_local", "tunnel_peer")):
+            return key[0], address
         return (self._meaning("endpoint", key[0]), address) if table.startswith("source_") else address
 
     def _named_value(self, value: Any) -> Any:
@@ -113,7 +115,9 @@ class Node:
         if action in ("workload", "to_workload", "to_workload_closed"):
             assert params.pop(), "no incarnation"
         kinds = {"workload": ["endpoint"], "workload_closed": ["endpoint"], "to_workload": ["endpoint", "next_hop"], "send": ["port"],
-                 "to_workload_closed": ["endpoint"], "to_host": ["next_hop"], "to_uplink": ["next_hop"], "send_back": ["port"]}  # fmt: skip
+                 "to_workload_closed": ["endpoint"], "to_host": ["next_hop"], "to_uplink": ["next_hop"], "send_back": ["port"],
+                 "to_tunnel": ["tunnel"], "vxlan_v4": ["next_hop"], "vxlan_v6": ["next_hop"], "ipip": ["next_hop"], "terminate": ["port"],
+                 "from_peer": ["node"], "behind": ["node"]}  # fmt: skip
         names = [self._meaning(kind, number) for kind, number in zip(kinds.get(action, []), params, strict=False)]
         return (action, *names, *params[len(names) :])
 

@@ -304,7 +304,7 @@ def test_routes_of_the_stream() -> None:
         route("10.0.0.0/16", RouteType.CIDR_INFO, ip_pool_type=IPPoolType.NO_ENCAP),
         route("10.0.1.0/26", remote, ip_pool_type=IPPoolType.NO_ENCAP, dst_node_ip="192.0.2.12"),
         route("10.0.2.0/26", remote, ip_pool_type=IPPoolType.VXLAN, dst_node_ip="198.51.100.12", same_subnet=True),
-        route("10.0.3.0/26", remote, ip_pool_type=IPPoolType.VXLAN, dst_node_ip="198.51.100.13"),
+        route("10.0.3.0/26", remote, ip_pool_type=IPPoolType.VXLAN, dst_node_name="node-c", dst_node_ip="198.51.100.13"),
         route("10.0.4.0/26", remote, ip_pool_type=IPPoolType.NO_ENCAP),
         route("10.0.5.0/26", local, dst_node_name=NODE),
         route("10.0.5.7/32", remote | local, local_workload=True, borrowed=True),
@@ -312,19 +312,21 @@ def test_routes_of_the_stream() -> None:
         route("192.0.2.12/32", RouteType.REMOTE_HOST, dst_node_ip="192.0.2.12"),
         route("192.0.2.99/32", RouteType.LOCAL_HOST, dst_node_ip="192.0.2.99"),
         route("10.0.5.1/32", RouteType.LOCAL_TUNNEL | local, tunnel_type=TunnelType(vxlan=True)),
-        route("10.0.3.1/32", RouteType.REMOTE_TUNNEL | remote, ip_pool_type=IPPoolType.VXLAN, dst_node_ip="198.51.100.13"),
+        route("10.0.3.1/32", RouteType.REMOTE_TUNNEL | remote, ip_pool_type=IPPoolType.VXLAN, dst_node_name="node-c",
+              dst_node_ip="198.51.100.13"),
         ports=ports,
     )
     eth0, eth1 = ("to_uplink", "uplink:eth0"), ("to_uplink", "uplink:eth1")
     assert node.table("route_v4") == {
-        "0.0.0.0/0": eth0, "192.0.2.0/24": eth0, "198.51.100.0/24": eth1, "10.0.1.0/26": eth0, "10.0.2.0/26": eth1,
-        **dict.fromkeys(("10.0.3.0/26", "10.0.5.0/26", "10.0.5.9/32", "10.0.3.1/32"), ("blackhole",))}  # fmt: skip
+        "0.0.0.0/0": eth0, "192.0.2.0/24": eth0, "198.51.100.0/24": eth1, "10.0.5.0/26": ("blackhole",),
+        "10.0.1.0/26": ("to_uplink", "via:192.0.2.12"), "10.0.2.0/26": ("to_uplink", "via:198.51.100.12"),
+        "10.0.3.0/26": ("to_tunnel", "vxlan-v4:node:node-c"), "10.0.3.1/32": ("to_tunnel", "vxlan-v4:node:node-c"),
+        "10.0.5.9/32": ("to_tunnel", "ipip:via:192.0.2.13")}  # fmt: skip
+    assert {name: node.table("next_hop")[name][1] for name in ("via:192.0.2.12", "via:198.51.100.12")} == {
+        "via:192.0.2.12": "eth0", "via:198.51.100.12": "eth1"}  # fmt: skip
     assert set(node.table("local_v4")) == {"192.0.2.11", "198.51.100.1", "192.0.2.99", "10.0.5.1"}
-    assert {(entry.object, entry.reason) for entry in node.degraded()} == {
-        ("Route 10.0.3.0/26", "needs a tunnel (VXLAN) and gets none: what goes there is dropped"),
-        ("Route 10.0.5.9/32", "needs a tunnel (IPIP) and gets none: what goes there is dropped"),
-        ("Route 10.0.3.1/32", "needs a tunnel (VXLAN) and gets none: what goes there is dropped"),
-    }
+    assert "tunnel" not in node.named()
+    assert {(entry.object, entry.effect) for entry in node.degraded()} == {("Node node-c", "pending"), ("Tunnel ipip:via:192.0.2.13", "pending")}
     node.apply(*(RouteRemove(dst) for dst in list(node.store.routes)))
     assert set(node.table("route_v4")) == {"0.0.0.0/0", "192.0.2.0/24", "198.51.100.0/24"}
     assert set(node.table("local_v4")) == {"192.0.2.11", "198.51.100.1"}
@@ -334,14 +336,16 @@ def test_routes_of_the_stream() -> None:
 def test_route_follows_its_gateways_subnet() -> None:
     node = Node(route("10.0.1.0/26", RouteType.REMOTE_WORKLOAD, ip_pool_type=IPPoolType.NO_ENCAP, dst_node_ip="192.0.2.12"),
                 ports=[{"name": "eth1", "kind": "uplink", "addresses": ["198.51.100.1/24"]}, {"name": "tun0", "kind": "tunnel"}])  # fmt: skip
-    assert node.table("route_v4")["10.0.1.0/26"] == ("to_uplink", "uplink:eth1")
+    assert node.table("route_v4")["10.0.1.0/26"] == ("to_uplink", "via:192.0.2.12")
+    assert node.table("next_hop")["via:192.0.2.12"][1] == "eth1"
 
 
 def test_route_takes_the_longest_subnet_of_its_gateway() -> None:
     node = Node(route("10.0.1.0/26", RouteType.REMOTE_WORKLOAD, ip_pool_type=IPPoolType.NO_ENCAP, dst_node_ip="192.0.2.12"),
                 ports=[{"name": "eth0", "kind": "uplink", "addresses": ["192.0.0.1/16"]},
                        {"name": "eth1", "kind": "uplink", "addresses": ["192.0.2.1/24"]}])  # fmt: skip
-    assert node.table("route_v4")["10.0.1.0/26"] == ("to_uplink", "uplink:eth1")
+    assert node.table("route_v4")["10.0.1.0/26"] == ("to_uplink", "via:192.0.2.12")
+    assert node.table("next_hop")["via:192.0.2.12"][1] == "eth1"
 
 
 def test_unreadable_route_is_named() -> None:

@@ -8,20 +8,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from felix_proto.types import (
+    Encapsulation,
     HostMetadataRemove,
     HostMetadataUpdate,
     IPPoolType,
     RouteRemove,
     RouteType,
     RouteUpdate,
+    VXLANTunnelEndpointRemove,
     VXLANTunnelEndpointUpdate,
+    WireguardEndpointRemove,
+    WireguardEndpointUpdate,
+    WireguardEndpointV6Update,
     WorkloadEndpointRemove,
 )
 from test.support.reach import NODE, Node, config, endpoint, endpoint_id, gone
 
 PODS = ["shop/a", "shop/b", "shop/c"]
 NETS = ["10.0.0.1/32", "10.0.0.2/32", "10.0.1.0/24", "fd00::1/128", "192.0.2.11/32", "10.0.0.999/32"]
-ROUTES = ["10.0.1.0/24", "10.0.1.1/32", "192.0.2.11/32", "192.0.2.0/24", "0.0.0.0/0"]
+ROUTES = ["10.0.1.0/24", "10.0.1.1/32", "192.0.2.11/32", "192.0.2.0/24", "0.0.0.0/0", "fd00:1::/64", "fd00:1::9/128"]
+NODES = [NODE, "node-b", "node-c", ""]
+HOSTS = ["192.0.2.11/24", "192.0.2.12", "192.0.2.13/24", ""]
+HOSTS_V6 = ["", "fd00::1/64", "2001:db8::12/64"]
 
 endpoints = st.builds(
     endpoint,
@@ -35,20 +43,37 @@ endpoints = st.builds(
 routes = st.builds(
     RouteUpdate,
     st.sampled_from(ROUTES),
-    st.sampled_from([int(RouteType(bits)) for bits in (0, 1, 4, 5, 8, 16, 17, 32, 36)]),
+    st.sampled_from([int(RouteType(bits)) for bits in (0, 1, 1, 1, 2, 4, 5, 8, 16, 17, 32, 36)]),
     st.sampled_from(list(map(int, IPPoolType))),
-    dst_node_ip=st.sampled_from(["", "192.0.2.12", "198.51.100.9", "bad"]),
+    dst_node_name=st.sampled_from(NODES),
+    dst_node_ip=st.sampled_from(["", "192.0.2.12", "192.0.2.12", "192.0.2.13", "198.51.100.9", "2001:db8::12", "bad"]),
     same_subnet=st.booleans(),
     local_workload=st.booleans(),
     borrowed=st.booleans(),
 )
+vteps = st.builds(
+    VXLANTunnelEndpointUpdate,
+    st.sampled_from(NODES),
+    st.sampled_from(["66:00:00:00:00:01", "66:00:00:00:00:02", "bad", ""]),
+    st.sampled_from(["10.65.0.1", "10.65.0.2", "10.0.1.1", ""]),
+    st.sampled_from(["192.0.2.11", "192.0.2.12", "192.0.2.13", ""]),
+    st.sampled_from(["66:00:00:00:00:03", ""]),
+    st.sampled_from(["fd00:1::1", ""]),
+    st.sampled_from(["2001:db8::12", "2001:db8::13", ""]),
+)
+boolean = st.sampled_from(["true", "false"])
 changes = st.one_of(
     endpoints, endpoints, st.builds(gone, st.sampled_from(PODS)), routes, st.builds(RouteRemove, st.sampled_from(ROUTES)),
-    st.builds(HostMetadataUpdate, st.just(NODE), st.sampled_from(["192.0.2.11/24", "192.0.2.12"]), st.sampled_from(["", "fd00::1/64"])),
-    st.just(HostMetadataRemove(NODE)),
-    st.builds(VXLANTunnelEndpointUpdate, st.just(NODE), st.just("66:00:00:00:00:01"), st.sampled_from(["10.65.0.1", "10.65.0.2"])),
-    st.builds(lambda action, vxlan: config(DefaultEndpointToHostAction=action, AllowVXLANPacketsFromWorkloads=vxlan),
-              st.sampled_from(["Drop", "Accept"]), st.sampled_from(["true", "false"])),
+    routes, vteps, vteps,
+    st.builds(HostMetadataUpdate, st.sampled_from(NODES), st.sampled_from(HOSTS), st.sampled_from(HOSTS_V6)),
+    st.builds(HostMetadataRemove, st.sampled_from(NODES)), st.builds(VXLANTunnelEndpointRemove, st.sampled_from(NODES)),
+    st.builds(WireguardEndpointUpdate, st.sampled_from(NODES), st.sampled_from(["", "key"])),
+    st.builds(WireguardEndpointV6Update, st.sampled_from(NODES), st.sampled_from(["", "key"])),
+    st.builds(WireguardEndpointRemove, st.sampled_from(NODES)), st.builds(Encapsulation, st.booleans()),
+    st.builds(lambda action, vxlan, port, encrypt, v6, hosts: config(
+                  DefaultEndpointToHostAction=action, AllowVXLANPacketsFromWorkloads=vxlan, VXLANPort=port, WireguardEnabled=encrypt,
+                  WireguardEnabledV6=v6, WireguardHostEncryptionEnabled=hosts),
+              st.sampled_from(["Drop", "Accept"]), boolean, st.sampled_from(["4789", "4789", "4790", ""]), boolean, boolean, boolean),
 )  # fmt: skip
 verdicts = st.tuples(st.sampled_from(PODS).map(endpoint_id), st.sampled_from(["egress", "ingress"]), st.sampled_from([None, "bad rule"]))
 steps = st.lists(st.tuples(st.lists(changes, max_size=4), st.lists(verdicts, max_size=2), st.booleans()), max_size=6)
