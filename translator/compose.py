@@ -49,6 +49,10 @@ class Translator:
         """The name of the way behind a tunnel's number."""
         return self._meaning("tunnel")(number)
 
+    def endpoint(self, number: int) -> str | None:
+        """The workload or host endpoint behind its number, None if it is nobody's."""
+        return self._allocator.meaning("endpoint", number)
+
     def node(self, number: int) -> str:
         """The node behind its number."""
         return self._meaning("node")(number)
