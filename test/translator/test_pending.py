@@ -17,8 +17,6 @@ from felix_proto.types import (
     NatInfo,
     QoSControls,
     QoSPolicy,
-    WireguardEndpointRemove,
-    WireguardEndpointUpdate,
 )
 from test.support.reach import Node, config, endpoint, gone
 from translator.degraded import Degraded
@@ -29,7 +27,6 @@ CASES = [
      "HostEndpoint eth0-hep", "DSCP is not set"),
     (IPAMPoolUpdate("10.0.0.0-16", IPAMPool("10.0.0.0-16", "10.0.0.0/16", masquerade=True)), IPAMPoolRemove("10.0.0.0-16"),
      "IPAMPool 10.0.0.0/16", "nat_outgoing: the source is not translated"),
-    (WireguardEndpointUpdate("node-b", "key", "10.9.0.1"), WireguardEndpointRemove("node-b"), "Wireguard node-b", "packets are not encrypted"),
     (GlobalBGPConfigUpdate(service_cluster_cidrs=("10.96.0.0/12",)), GlobalBGPConfigUpdate(), "GlobalBGPConfig", "service loops are not prevented"),
     (GlobalBGPConfigUpdate(local_workload_peering_ip_v6="fd00::9"), GlobalBGPConfigUpdate(), "GlobalBGPConfig",
      "the local peering address is not answered"),
@@ -39,7 +36,8 @@ CASES = [
      "QoS controls are not enforced; DSCP is not set"),
     (endpoint("shop/web", local_bgp_peer=""), endpoint("shop/web"), WEB, "BGP peering with the workload is not set up"),
     (endpoint("shop/web", live_migration_role=1), endpoint("shop/web"), WEB, "live migration does not change its routes"),
-    (config(VXLANPort="8472"), config(VXLANPort="4789"), "Config VXLANPort=8472", "VXLAN packets of workloads are recognised by port 4789 only"),
+    (config(VXLANPort="8472"), config(VXLANPort="4789"), "Config VXLANPort=8472",
+     "port 4789 is compiled in: no VXLAN tunnels, and workloads' VXLAN is recognised by that port only"),
     (config(FilterDenyAction="Reject"), config(FilterDenyAction="DROP"), "Config FilterDenyAction=Reject",
      "denied packets are dropped, not rejected"),
 ]  # fmt: skip
