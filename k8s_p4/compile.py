@@ -31,6 +31,10 @@ COMPILER: Final = "p4c-dpdk"
 MAIN: Final = "main_pna"
 STAGES: Final = ("untracked_ingress", "untracked_egress", "pre_dnat", "forward_ingress", "egress", "ingress", "forward_egress")
 METADATA: Final = ("reason", *(f"{stage}_slot" for stage in STAGES), "in_endpoint", "out_endpoint", "tunnel", "peer")
+# The compiler gives every table that learns the same eight timeouts; these are those of session affinity, in seconds (Kubernetes's
+# ClientIP affinity lasts 3 hours unless configured, at most a day).
+AFFINITY_TIMEOUTS: Final = (10, 60, 300, 900, 1800, 3600, 10800, 86400)
+_AFFINITY_LEARNER: Final = re.compile(rb"(?s)(learner \w+_affinity_v[46] \{.*?timeout \{\n)([\d\s]*?)(\n\s*\})")
 _SPEC_METADATA: Final = "local_metadata_{}"
 # Constants of the architecture's own header that we don't use; keys that the compiler copies to metadata; variables of the
 # policy stages that a table's action sets before a hit lets them be read.
@@ -65,7 +69,7 @@ def compile_sources(compiler: str = COMPILER) -> dict[str, bytes]:
         made = {name: (Path(folder) / f"{MAIN}.{name}").read_bytes() for name in ("spec", "p4info.txtpb", "context.json")}
     p4info = text_format.Parse(made["p4info.txtpb"].decode(), p4i.P4Info())
     return {
-        f"{MAIN}.spec": made["spec"],
+        f"{MAIN}.spec": _with_affinity_timeouts(made["spec"]),
         f"{MAIN}.p4info.txtpb": made["p4info.txtpb"],
         f"{MAIN}.p4info.pb": p4info.SerializeToString(deterministic=True),
         f"{MAIN}.context.json": _without_machine(made["context.json"]),
@@ -80,6 +84,14 @@ def _run(compiler: str, folder: Path) -> None:
     result = subprocess.run(command, cwd=SOURCES, capture_output=True, text=True, check=False)
     if result.returncode:
         raise CompileError(f"{compiler} ended with {result.returncode}:\n{result.stderr}")
+
+
+def _with_affinity_timeouts(spec: bytes) -> bytes:
+    lines = "\n".join(f"\t\t{seconds}" for seconds in AFFINITY_TIMEOUTS).encode()
+    changed, count = _AFFINITY_LEARNER.subn(rb"\g<1>" + lines + rb"\n\g<3>", spec)
+    if count != len(("v4", "v6")):
+        raise CompileError(f"{MAIN}.spec: {count} learners of session affinity instead of 2")
+    return changed
 
 
 def _without_machine(context: bytes) -> bytes:

@@ -283,6 +283,100 @@ class Failsafe(ActionValue):
 
 
 @dataclass(frozen=True, slots=True)
+class ToInternalV4(ActionValue):
+    """Action `to_internal_v4(address/32)`."""
+
+    NAME: ClassVar[str] = "to_internal_v4"
+    address: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToService(ActionValue):
+    """Action `to_service(inside/32, inside_mask/16, outside/32, outside_mask/16, flags/16)`."""
+
+    NAME: ClassVar[str] = "to_service"
+    inside: int
+    inside_mask: int
+    outside: int
+    outside_mask: int
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInRange(ActionValue):
+    """Action `source_in_range()`."""
+
+    NAME: ClassVar[str] = "source_in_range"
+
+
+@dataclass(frozen=True, slots=True)
+class ToBackendV4(ActionValue):
+    """Action `to_backend_v4(address/32, port/16)`."""
+
+    NAME: ClassVar[str] = "to_backend_v4"
+    address: int
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class StillThere(ActionValue):
+    """Action `still_there()`."""
+
+    NAME: ClassVar[str] = "still_there"
+
+
+@dataclass(frozen=True, slots=True)
+class ToInternalV6(ActionValue):
+    """Action `to_internal_v6(address/128, high/64, low/64)`."""
+
+    NAME: ClassVar[str] = "to_internal_v6"
+    address: int
+    high: int
+    low: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToBackendV6(ActionValue):
+    """Action `to_backend_v6(address/128, high/64, low/64, port/16)`."""
+
+    NAME: ClassVar[str] = "to_backend_v6"
+    address: int
+    high: int
+    low: int
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pool(ActionValue):
+    """Action `pool(flags/8)`."""
+
+    NAME: ClassVar[str] = "pool"
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class MasqueradeAsV4(ActionValue):
+    """Action `masquerade_as_v4(address/32, first_port/16, mask/16)`."""
+
+    NAME: ClassVar[str] = "masquerade_as_v4"
+    address: int
+    first_port: int
+    mask: int
+
+
+@dataclass(frozen=True, slots=True)
+class MasqueradeAsV6(ActionValue):
+    """Action `masquerade_as_v6(address/128, high/64, low/64, first_port/16, mask/16)`."""
+
+    NAME: ClassVar[str] = "masquerade_as_v6"
+    address: int
+    high: int
+    low: int
+    first_port: int
+    mask: int
+
+
+@dataclass(frozen=True, slots=True)
 class Port(TableRow):
     """Row of `port`: ingress_port/32 exact."""
 
@@ -960,6 +1054,160 @@ class ForwardEgressRules(TableRow):
     action: Allow | Deny | PassOn | Failsafe
 
 
+@dataclass(frozen=True, slots=True)
+class FloatingV4(TableRow):
+    """Row of `floating_v4`: address/32 exact."""
+
+    TABLE: ClassVar[str] = "floating_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToInternalV4,)
+    address: int
+    action: ToInternalV4
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceV4(TableRow):
+    """Row of `service_v4`: address/32 exact, protocol/8 exact, port/16 exact."""
+
+    TABLE: ClassVar[str] = "service_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToService,)
+    address: int
+    protocol: int
+    port: int
+    action: ToService
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSourceV4(TableRow):
+    """Row of `service_source_v4`: group/32 exact, prefix/32 lpm."""
+
+    TABLE: ClassVar[str] = "service_source_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SourceInRange,)
+    group: int
+    prefix: Prefix
+    action: SourceInRange
+
+
+@dataclass(frozen=True, slots=True)
+class BackendV4(TableRow):
+    """Row of `backend_v4`: group/32 exact, bucket/16 exact."""
+
+    TABLE: ClassVar[str] = "backend_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToBackendV4,)
+    group: int
+    bucket: int
+    action: ToBackendV4
+
+
+@dataclass(frozen=True, slots=True)
+class AffinityBackendV4(TableRow):
+    """Row of `affinity_backend_v4`: group/32 exact, address/32 exact, port/16 exact."""
+
+    TABLE: ClassVar[str] = "affinity_backend_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (StillThere,)
+    group: int
+    address: int
+    port: int
+    action: StillThere
+
+
+@dataclass(frozen=True, slots=True)
+class FloatingV6(TableRow):
+    """Row of `floating_v6`: address/128 exact."""
+
+    TABLE: ClassVar[str] = "floating_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToInternalV6,)
+    address: int
+    action: ToInternalV6
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceV6(TableRow):
+    """Row of `service_v6`: address/128 exact, protocol/8 exact, port/16 exact."""
+
+    TABLE: ClassVar[str] = "service_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToService,)
+    address: int
+    protocol: int
+    port: int
+    action: ToService
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSourceV6(TableRow):
+    """Row of `service_source_v6`: group/32 exact, prefix/128 lpm."""
+
+    TABLE: ClassVar[str] = "service_source_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (SourceInRange,)
+    group: int
+    prefix: Prefix
+    action: SourceInRange
+
+
+@dataclass(frozen=True, slots=True)
+class BackendV6(TableRow):
+    """Row of `backend_v6`: group/32 exact, bucket/16 exact."""
+
+    TABLE: ClassVar[str] = "backend_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToBackendV6,)
+    group: int
+    bucket: int
+    action: ToBackendV6
+
+
+@dataclass(frozen=True, slots=True)
+class AffinityBackendV6(TableRow):
+    """Row of `affinity_backend_v6`: group/32 exact, address/128 exact, port/16 exact."""
+
+    TABLE: ClassVar[str] = "affinity_backend_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (StillThere,)
+    group: int
+    address: int
+    port: int
+    action: StillThere
+
+
+@dataclass(frozen=True, slots=True)
+class MasqueradeV4(TableRow):
+    """Row of `masquerade_v4`: prefix/32 lpm."""
+
+    TABLE: ClassVar[str] = "masquerade_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Pool,)
+    prefix: Prefix
+    action: Pool
+
+
+@dataclass(frozen=True, slots=True)
+class MasqueradeV6(TableRow):
+    """Row of `masquerade_v6`: prefix/128 lpm."""
+
+    TABLE: ClassVar[str] = "masquerade_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Pool,)
+    prefix: Prefix
+    action: Pool
+
+
+@dataclass(frozen=True, slots=True)
+class MasqueradeAddressV4(TableRow):
+    """Row of `masquerade_address_v4`: to/8 exact, candidate/8 exact."""
+
+    TABLE: ClassVar[str] = "masquerade_address_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (MasqueradeAsV4,)
+    to: int
+    candidate: int
+    action: MasqueradeAsV4
+
+
+@dataclass(frozen=True, slots=True)
+class MasqueradeAddressV6(TableRow):
+    """Row of `masquerade_address_v6`: to/8 exact, candidate/8 exact."""
+
+    TABLE: ClassVar[str] = "masquerade_address_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (MasqueradeAsV6,)
+    to: int
+    candidate: int
+    action: MasqueradeAsV6
+
+
 ROWS: dict[str, type[TableRow]] = {
     "port": Port,
     "arp_answer": ArpAnswer,
@@ -1021,4 +1269,18 @@ ROWS: dict[str, type[TableRow]] = {
     "forward_egress.self_class": ForwardEgressSelfClass,
     "forward_egress.peer_class": ForwardEgressPeerClass,
     "forward_egress.rules": ForwardEgressRules,
+    "floating_v4": FloatingV4,
+    "service_v4": ServiceV4,
+    "service_source_v4": ServiceSourceV4,
+    "backend_v4": BackendV4,
+    "affinity_backend_v4": AffinityBackendV4,
+    "floating_v6": FloatingV6,
+    "service_v6": ServiceV6,
+    "service_source_v6": ServiceSourceV6,
+    "backend_v6": BackendV6,
+    "affinity_backend_v6": AffinityBackendV6,
+    "masquerade_v4": MasqueradeV4,
+    "masquerade_v6": MasqueradeV6,
+    "masquerade_address_v4": MasqueradeAddressV4,
+    "masquerade_address_v6": MasqueradeAddressV6,
 }

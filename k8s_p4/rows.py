@@ -47,6 +47,10 @@ OWNERS: Final[dict[str, str]] = {
     "next_hop": "translator.routing",
     "tunnel": "translator.tunnels",
     **{f"tunnel_{kind}_{family}": "translator.tunnels" for kind in ("local", "peer", "source") for family in ("v4", "v6")},
+    **{f"{table}_{family}": "translator.services"
+       for table in ("service", "service_source", "backend", "affinity_backend", "floating") for family in ("v4", "v6")},
+    **{f"masquerade_{family}": "translator.masquerade" for family in ("v4", "v6")},
+    **{f"masquerade_address_{family}": "translator.nat" for family in ("v4", "v6")},
     **{f"{side}_identity_{kind}_{family}": "translator.identity"
        for side in ("src", "dst", "pre_dst") for kind in ("host", "net") for family in ("v4", "v6")},
     **{f"{stage}.{table}": "translator.policy"

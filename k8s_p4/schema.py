@@ -714,6 +714,160 @@ TABLES: dict[str, TableSchema] = {
             Action("failsafe", 0x0116000A, (Field("slot", 1, 32, "param"),)),
         ),
     ),
+    "floating_v4": TableSchema(
+        0x02220001,
+        16384,
+        (
+            Field("address", 1, 32, "exact"),
+        ),
+        (
+            Action("to_internal_v4", 0x01220001, (Field("address", 1, 32, "param"),)),
+        ),
+    ),
+    "service_v4": TableSchema(
+        0x02220002,
+        131072,
+        (
+            Field("address", 1, 32, "exact"),
+            Field("protocol", 2, 8, "exact"),
+            Field("port", 3, 16, "exact"),
+        ),
+        (
+            Action("to_service", 0x01220021, (Field("inside", 1, 32, "param"), Field("inside_mask", 2, 16, "param"), Field("outside", 3, 32, "param"), Field("outside_mask", 4, 16, "param"), Field("flags", 5, 16, "param"))),
+        ),
+    ),
+    "service_source_v4": TableSchema(
+        0x02220003,
+        16384,
+        (
+            Field("group", 1, 32, "exact"),
+            Field("prefix", 2, 32, "lpm"),
+        ),
+        (
+            Action("source_in_range", 0x01220024, ()),
+        ),
+    ),
+    "backend_v4": TableSchema(
+        0x02220004,
+        1048576,
+        (
+            Field("group", 1, 32, "exact"),
+            Field("bucket", 2, 16, "exact"),
+        ),
+        (
+            Action("to_backend_v4", 0x01220002, (Field("address", 1, 32, "param"), Field("port", 2, 16, "param"))),
+        ),
+    ),
+    "affinity_backend_v4": TableSchema(
+        0x02220006,
+        131072,
+        (
+            Field("group", 1, 32, "exact"),
+            Field("address", 2, 32, "exact"),
+            Field("port", 3, 16, "exact"),
+        ),
+        (
+            Action("still_there", 0x01220027, ()),
+        ),
+    ),
+    "floating_v6": TableSchema(
+        0x02220011,
+        16384,
+        (
+            Field("address", 1, 128, "exact"),
+        ),
+        (
+            Action("to_internal_v6", 0x01220011, (Field("address", 1, 128, "param"), Field("high", 2, 64, "param"), Field("low", 3, 64, "param"))),
+        ),
+    ),
+    "service_v6": TableSchema(
+        0x02220012,
+        131072,
+        (
+            Field("address", 1, 128, "exact"),
+            Field("protocol", 2, 8, "exact"),
+            Field("port", 3, 16, "exact"),
+        ),
+        (
+            Action("to_service", 0x01220021, (Field("inside", 1, 32, "param"), Field("inside_mask", 2, 16, "param"), Field("outside", 3, 32, "param"), Field("outside_mask", 4, 16, "param"), Field("flags", 5, 16, "param"))),
+        ),
+    ),
+    "service_source_v6": TableSchema(
+        0x02220013,
+        16384,
+        (
+            Field("group", 1, 32, "exact"),
+            Field("prefix", 2, 128, "lpm"),
+        ),
+        (
+            Action("source_in_range", 0x01220024, ()),
+        ),
+    ),
+    "backend_v6": TableSchema(
+        0x02220014,
+        1048576,
+        (
+            Field("group", 1, 32, "exact"),
+            Field("bucket", 2, 16, "exact"),
+        ),
+        (
+            Action("to_backend_v6", 0x01220012, (Field("address", 1, 128, "param"), Field("high", 2, 64, "param"), Field("low", 3, 64, "param"), Field("port", 4, 16, "param"))),
+        ),
+    ),
+    "affinity_backend_v6": TableSchema(
+        0x02220016,
+        131072,
+        (
+            Field("group", 1, 32, "exact"),
+            Field("address", 2, 128, "exact"),
+            Field("port", 3, 16, "exact"),
+        ),
+        (
+            Action("still_there", 0x01220027, ()),
+        ),
+    ),
+    "masquerade_v4": TableSchema(
+        0x02230001,
+        4096,
+        (
+            Field("prefix", 1, 32, "lpm"),
+        ),
+        (
+            Action("pool", 0x01230001, (Field("flags", 1, 8, "param"),)),
+        ),
+    ),
+    "masquerade_v6": TableSchema(
+        0x02230002,
+        4096,
+        (
+            Field("prefix", 1, 128, "lpm"),
+        ),
+        (
+            Action("pool", 0x01230001, (Field("flags", 1, 8, "param"),)),
+        ),
+    ),
+    "masquerade_address_v4": TableSchema(
+        0x02230003,
+        256,
+        (
+            Field("to", 1, 8, "exact"),
+            Field("candidate", 2, 8, "exact"),
+        ),
+        (
+            Action("masquerade_as_v4", 0x01230003, (Field("address", 1, 32, "param"), Field("first_port", 2, 16, "param"), Field("mask", 3, 16, "param"))),
+        ),
+    ),
+    "masquerade_address_v6": TableSchema(
+        0x02230004,
+        256,
+        (
+            Field("to", 1, 8, "exact"),
+            Field("candidate", 2, 8, "exact"),
+        ),
+        (
+            Action("masquerade_as_v6", 0x01230004, (Field("address", 1, 128, "param"), Field("high", 2, 64, "param"), Field("low", 3, 64, "param"), Field("first_port", 4, 16, "param"), Field("mask", 5, 16, "param"))),
+        ),
+    ),
 }
 
 COUNTERS: dict[str, tuple[int, int]] = {

@@ -51,8 +51,8 @@ class BenchServicer:
         for port, frame in sent.outputs:
             answer.outputs.add(port=port, frame=frame)
         pipeline = self._device.running().pipeline
-        for (name, size), value in zip(pipeline.machine.metadata_fields, packet.metadata, strict=True):
-            answer.metadata[name] = value.to_bytes(size, "big")
+        for index, name, size in pipeline.machine.told_metadata:
+            answer.metadata[name] = packet.metadata[index].to_bytes(size, "big")
         for index, key, entry in packet.trace or ():
             self._lookup(answer.trace.add(), pipeline.by_state.get(pipeline.machine.table_list[index].spec.name), index, key, entry)
         return answer

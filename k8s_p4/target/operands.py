@@ -7,9 +7,12 @@ DPDK comes out as truncation and zero extension by value.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from k8s_p4.target.spec import Field, Spec, Struct, fail, number
+
+_USER_METADATA: Final = "local_metadata_"
 
 WORD = 64  # the widest operand of arithmetic, jumps and registers, in bits
 
@@ -160,7 +163,19 @@ def packed(refs: list[Ref]) -> str:
     return " | ".join(parts)
 
 
-def metadata_name(field: Field, old_names: dict[str, str]) -> str:
-    """The field's name in the P4 source for user metadata (p4c's prefix and shortening undone), else as in the assembly."""
-    full = {short: long for long, short in old_names.items()}.get(field.name, field.name)
-    return full.removeprefix("local_metadata_")
+def metadata_names(fields: Sequence[Field], old_names: dict[str, str]) -> tuple[tuple[str, int], ...]:
+    """(name, bytes) of each field: in the P4 source for user metadata (p4c's prefix and shortening undone), else as in the assembly."""
+    return tuple((full.removeprefix(_USER_METADATA), field.bits // 8) for field, full in _full_names(fields, old_names))
+
+
+def told_metadata(fields: Sequence[Field], old_names: dict[str, str]) -> tuple[tuple[int, str, int], ...]:
+    """What is told of a packet's metadata, as (index, name, bytes): user metadata, because the compiler adds a thousand fields of its
+    own; all fields of an assembly that has none."""
+    every = tuple((index, *named) for index, named in enumerate(metadata_names(fields, old_names)))
+    full = _full_names(fields, old_names)
+    return tuple(told for told, (_field, name) in zip(every, full, strict=True) if name.startswith(_USER_METADATA)) or every
+
+
+def _full_names(fields: Sequence[Field], old_names: dict[str, str]) -> list[tuple[Field, str]]:
+    long = {short: full for full, short in old_names.items()}
+    return [(field, long.get(field.name, field.name)) for field in fields]

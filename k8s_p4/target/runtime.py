@@ -12,7 +12,7 @@ from k8s_p4.target.externs import MeterArray, round_up
 from k8s_p4.target.instructions import key_order, key_refs
 from k8s_p4.target.learner import Learner
 from k8s_p4.target.match import Entry, Exact, Lpm, Match, Ternary
-from k8s_p4.target.operands import WORD, Scope, metadata_name
+from k8s_p4.target.operands import WORD, Scope, metadata_names, told_metadata
 from k8s_p4.target.options import Options
 from k8s_p4.target.spec import Spec, Table, fail
 
@@ -162,7 +162,8 @@ class Machine:
         self.registers = {name: [array.initial] * round_up(array.size) for name, array in self.spec.regarrays.items()}
         self.meters = {name: MeterArray(array.size) for name, array in self.spec.metarrays.items()}
         fields = self._scope.metadata.fields
-        self.metadata_fields = tuple((metadata_name(f, self.spec.old_names), f.bits // 8) for f in fields)
+        self.metadata_fields = metadata_names(fields, self.spec.old_names)
+        self.told_metadata = told_metadata(fields, self.spec.old_names)
         self._fresh = [_PATTERN & ((1 << f.bits) - 1) for f in fields]
         self._stale = [_PATTERN & ((1 << header.size * 8) - 1) for header in self._scope.headers.values()]
         self._last = [0] * len(fields)

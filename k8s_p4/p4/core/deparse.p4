@@ -43,6 +43,7 @@ control PacketDeparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.inner_options);
         packet.emit(hdr.inner_ipv6);
         packet.emit(hdr.inner_ports);
+        packet.emit(hdr.inner_udp);
         packet.emit(hdr.inner_icmp);
         packet.emit(hdr.inner_echo);
     }

@@ -94,11 +94,41 @@ const bit<8> TCP_ACK = 0x10;
 
 #define QUOTED(name) #name
 
+// What an entry holds: the tuple that a packet of its key gets (translate.p4), and the incarnation of whoever owns that
+// destination, which the key does not tell where the destination is translated. IPv6 addresses also in halves, and
+// behind the ports: what is learned must begin with a field that the pipeline can calculate with.
+#define FLOW_PARAMS_v4 bit<16> src_port, bit<16> dst_port, bit<32> incarnation, bit<32> src, bit<32> dst
+#define FLOW_PARAMS_v6 bit<16> src_port, bit<16> dst_port, bit<32> incarnation,             \
+                       bit<128> src, bit<128> dst, bit<64> src_high, bit<64> src_low,       \
+                       bit<64> dst_high, bit<64> dst_low
+#define FLOW_LEARNED_v4 { meta.learn_src_port, meta.learn_dst_port, meta.learn_incarnation, \
+                          meta.learn_src_v4, meta.learn_dst_v4 }
+#define FLOW_LEARNED_v6 { meta.learn_src_port, meta.learn_dst_port, meta.learn_incarnation, \
+                          meta.learn_src_v6, meta.learn_dst_v6,                             \
+                          meta.learn_src_high, meta.learn_src_low,                          \
+                          meta.learn_dst_high, meta.learn_dst_low }
+#define FLOW_FOUND_v4                                                                  \
+        meta.found_src_v4 = src;                                                       \
+        meta.found_dst_v4 = dst;
+#define FLOW_FOUND_v6                                                                  \
+        meta.found_src_v6 = src;                                                       \
+        meta.found_dst_v6 = dst;                                                       \
+        meta.found_src_high = src_high;                                                \
+        meta.found_src_low = src_low;                                                  \
+        meta.found_dst_high = dst_high;                                                \
+        meta.found_dst_low = dst_low;
+#define FLOW_FOUND(family)                                                             \
+        meta.found_src_port = src_port;                                                \
+        meta.found_dst_port = dst_port;                                                \
+        meta.found_incarnation = incarnation;                                          \
+        FLOW_FOUND_##family
+
 // One learner with its actions. Names of actions are a learner's own, as the architecture asks for.
 #define FLOW_LEARNER(family, number, KEY)                                              \
     @id(ACTION_ID(STAGE_FLOW, number##1))                                              \
-    action forth_##family() {                                                          \
+    action forth_##family(FLOW_PARAMS_##family) {                                      \
         meta.flow = FLOW_FORTH;                                                        \
+        FLOW_FOUND(family)                                                             \
         if (meta.timeout_forth == TIMEOUT_KEEP) {                                      \
             RESTART_TIMEOUT()                                                          \
         } else if (meta.timeout_forth != TIMEOUT_LEAVE) {                              \
@@ -106,8 +136,9 @@ const bit<8> TCP_ACK = 0x10;
         }                                                                              \
     }                                                                                  \
     @id(ACTION_ID(STAGE_FLOW, number##2))                                              \
-    action back_##family() {                                                           \
+    action back_##family(FLOW_PARAMS_##family) {                                       \
         meta.flow = FLOW_BACK;                                                         \
+        FLOW_FOUND(family)                                                             \
         if (meta.timeout_back == TIMEOUT_KEEP) {                                       \
             RESTART_TIMEOUT()                                                          \
         } else if (meta.timeout_back != TIMEOUT_LEAVE) {                               \
@@ -118,14 +149,14 @@ const bit<8> TCP_ACK = 0x10;
     action learn_##family() {                                                          \
         meta.flow = FLOW_NONE;                                                         \
         if (meta.learn == LEARN_FORTH) {                                               \
-            LEARN(QUOTED(forth_##family), {}, meta.timeout)                                  \
+            LEARN(QUOTED(forth_##family), FLOW_LEARNED_##family, meta.timeout)         \
         }                                                                              \
         if (meta.learn == LEARN_BACK) {                                                \
-            LEARN(QUOTED(back_##family), {}, meta.timeout)                                   \
+            LEARN(QUOTED(back_##family), FLOW_LEARNED_##family, meta.timeout)          \
         }                                                                              \
     }                                                                                  \
     @id(TABLE_ID(STAGE_FLOW, number##1))                                               \
-    @learns                                                                           \
+    @learns                                                                            \
     table flow_##family {                                                              \
         key = { KEY }                                                                  \
         actions = { @tableonly forth_##family; @tableonly back_##family;               \
@@ -185,8 +216,8 @@ control ClosingLookUp(inout metadata_t meta) {
     }
 }
 
-// The tuple of the packet on the wire, and that of what answers it; the owner of the source is the last
-// that was asked for. (The sender need not own its address.)
+// The tuple of the packet on the wire; of what answers it, once it is translated. Who owns the source on the
+// wire was asked last (the sender need not own its address), and is who a translated answer goes to.
 control AskOwnTuple(inout metadata_t meta) {
     apply {
         if (meta.ip_version == 4) {
@@ -207,17 +238,85 @@ control AskOwnTuple(inout metadata_t meta) {
 control AskAnswer(inout metadata_t meta) {
     apply {
         if (meta.ip_version == 4) {
-            meta.flow_src_v4 = meta.dst_v4;
-            meta.flow_dst_v4 = meta.src_v4;
+            meta.flow_src_v4 = meta.new_dst_v4;
+            meta.flow_dst_v4 = meta.new_src_v4;
         } else {
-            meta.flow_src_v6 = meta.dst_v6;
-            meta.flow_dst_v6 = meta.src_v6;
+            meta.flow_src_v6 = meta.new_dst_v6;
+            meta.flow_dst_v6 = meta.new_src_v6;
         }
-        meta.flow_src_port = meta.own_dst_port;
-        meta.flow_dst_port = meta.own_src_port;
+        meta.flow_src_port = meta.new_dst_port;
+        meta.flow_dst_port = meta.new_src_port;
         meta.flow_protocol = meta.answer_protocol;
-        meta.flow_src_incarnation = meta.dst_incarnation;
-        meta.flow_dst_incarnation = meta.owner_incarnation;
+        meta.flow_src_incarnation = meta.end_incarnation;
+        meta.flow_dst_incarnation = meta.answer_incarnation;
+    }
+}
+
+// What is learned about the answer: it gets the tuple of this packet on the wire, the other way.
+control LearnAnswer(inout metadata_t meta) {
+    apply {
+        if (meta.ip_version == 4) {
+            meta.learn_src_v4 = meta.dst_v4;
+            meta.learn_dst_v4 = meta.src_v4;
+        } else {
+            meta.learn_src_v6 = meta.dst_v6;
+            meta.learn_dst_v6 = meta.src_v6;
+            meta.learn_src_high = meta.dst_high;
+            meta.learn_src_low = meta.dst_low;
+            meta.learn_dst_high = meta.src_high;
+            meta.learn_dst_low = meta.src_low;
+        }
+        meta.learn_src_port = meta.own_dst_port;
+        meta.learn_dst_port = meta.own_src_port;
+        meta.learn_incarnation = meta.owner_incarnation;
+    }
+}
+
+// What is learned about the packet's own tuple.
+control LearnOwnTuple(inout metadata_t meta) {
+    apply {
+        if (meta.ip_version == 4) {
+            meta.learn_src_v4 = meta.new_src_v4;
+            meta.learn_dst_v4 = meta.new_dst_v4;
+        } else {
+            meta.learn_src_v6 = meta.new_src_v6;
+            meta.learn_dst_v6 = meta.new_dst_v6;
+            meta.learn_src_high = meta.new_src_high;
+            meta.learn_src_low = meta.new_src_low;
+            meta.learn_dst_high = meta.new_dst_high;
+            meta.learn_dst_low = meta.new_dst_low;
+        }
+        meta.learn_src_port = meta.new_src_port;
+        meta.learn_dst_port = meta.new_dst_port;
+        meta.learn_incarnation = meta.end_incarnation;
+    }
+}
+
+// Whether what was found under the tuple of the answer is of another flow: one that does not lead back to the
+// tuple of this packet, or to an owner before.
+control IsClash(inout metadata_t meta) {
+    apply {
+        meta.clash = 0;
+        if (meta.flow != FLOW_NONE) {
+            if (meta.ip_version == 4) {
+                if (meta.found_src_v4 != meta.dst_v4 || meta.found_dst_v4 != meta.src_v4) {
+                    meta.clash = 1;
+                }
+            } else {
+                if (meta.found_src_high != meta.dst_high || meta.found_src_low != meta.dst_low) {
+                    meta.clash = 1;
+                }
+                if (meta.found_dst_high != meta.src_high || meta.found_dst_low != meta.src_low) {
+                    meta.clash = 1;
+                }
+            }
+            if (meta.found_src_port != meta.own_dst_port || meta.found_dst_port != meta.own_src_port) {
+                meta.clash = 1;
+            }
+            if (meta.found_incarnation != meta.owner_incarnation) {
+                meta.clash = 1;
+            }
+        }
     }
 }
 
@@ -286,14 +385,21 @@ control FlowTimeouts(inout metadata_t meta) {
     }
 }
 
-// What was found, before policy. A SYN that opens a closing flow anew is new. What nobody asked for, an
-// echo reply or RST, opens nothing: it is judged and not learned.
+// What was found, before policy. A SYN that opens a closing flow anew is new, but for its translation.
 control FlowFound(inout metadata_t meta) {
     apply {
         if (meta.flow != FLOW_NONE && meta.opens == 0) {
             meta.established = 1;
             meta.reason = REASON_ESTABLISHED;
-        } else if (meta.own_protocol == PROTOCOL_ECHO_REPLY) {
+        }
+    }
+}
+
+// What nobody asked for, an echo reply or RST, opens nothing: it is judged and not learned.
+control NotFound(inout metadata_t meta) {
+    apply {
+        meta.opens = 0;
+        if (meta.own_protocol == PROTOCOL_ECHO_REPLY) {
             meta.tracked = 0;
         } else if (meta.tcp_flags & TCP_RST != 0) {
             meta.tracked = 0;

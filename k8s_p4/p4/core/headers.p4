@@ -272,6 +272,7 @@ struct headers_t {
     inner_options_t inner_options;
     ipv6_t        inner_ipv6;
     ports_t       inner_ports;
+    udp_t         inner_udp;
     icmp_t        inner_icmp;
     echo_t        inner_echo;
 }

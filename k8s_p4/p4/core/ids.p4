@@ -12,7 +12,9 @@
 // 07     next_hop.p4         16     policy.p4 as forward_egress
 // 08     identity.p4         20     pipeline.p4
 //        (pre_dst)           21     flow.p4
-//                            22-24  reserved: nat
+//                            22     nat.p4
+//                            23     masquerade.p4
+//                            24     reserved: quality of service
 //                            26     tunnel.p4
 // Next free stage: 09. Hidden tables (no row, no P4Info entry) have no id.
 
@@ -43,6 +45,8 @@
 #define STAGE_FORWARD_EGRESS 16
 #define STAGE_PIPELINE 20
 #define STAGE_FLOW 21
+#define STAGE_NAT 22
+#define STAGE_MASQUERADE 23
 #define STAGE_TUNNEL 26
 
 #endif

@@ -38,6 +38,10 @@ const bit<8> TUNNEL_VXLAN = 1;
 const bit<8> TUNNEL_IPIP = 2;
 const bit<8> STRIP_VXLAN_V4 = 1;
 const bit<8> STRIP_VXLAN_V6 = 3;
+// metadata.nat: what translates the destination of a new flow
+const bit<8> NAT_NONE = 0;
+const bit<8> NAT_SERVICE = 1;
+const bit<8> NAT_FLOATING = 2;
 
 // port.workload flags
 const bit<8> FLAG_VXLAN_ALLOWED = 1;
@@ -96,8 +100,10 @@ struct metadata_t {
     bit<16> inner_room;         // bytes that an ICMP error has for what it quotes, less what was read
     bit<8>  inner;              // 1: an ICMP error quotes a packet of which the tuple was read
     bit<8>  inner_protocol;
-    bit<64> inner_src_high;     // IPv6 source of that packet in halves
+    bit<64> inner_src_high;     // IPv6 addresses of that packet in halves
     bit<64> inner_src_low;
+    bit<64> inner_dst_high;
+    bit<64> inner_dst_low;
     bit<64> dst_high;           // IPv6 destination in halves
     bit<64> dst_low;
 
@@ -149,6 +155,74 @@ struct metadata_t {
     bit<8>   timeout_closing;
     bit<32>  dst_v4;            // on the wire; by the parser
     bit<128> dst_v6;
+    bit<8>   clash;             // 1: what was found is of another flow
+    bit<8>   stale;             // 1: what was found leads to an endpoint that is no more
+    bit<32>  end_incarnation;   // of who owns the destination, translated
+    bit<32>  answer_incarnation; // of who owns the source, translated
+
+    // What the packet gets (translate.p4): its tuple when it leaves. IPv6 addresses also in halves.
+    bit<8>   moved;             // 1: another destination address than on the wire
+    bit<8>   source_moved;      // 1: another source address than on the wire
+    bit<128> new_src_v6;
+    bit<64>  new_src_high;
+    bit<64>  new_src_low;
+    bit<32>  new_src_v4;
+    bit<16>  new_src_port;
+    bit<128> new_dst_v6;
+    bit<64>  new_dst_high;
+    bit<64>  new_dst_low;
+    bit<16>  new_dst_port;
+    bit<32>  new_dst_v4;
+    bit<64>  difference;        // of the addresses, as checksums add them
+    bit<64>  l4_difference;     // of ports and what else an L4 checksum covers
+    bit<64>  outer_difference;  // of all that an ICMP error's checksum covers
+    bit<64>  check;
+    // nat
+    bit<8>   nat;               // what translates the destination
+    bit<32>  group;
+    bit<16>  bucket_mask;
+    bit<16>  bucket;
+    bit<16>  service_flags;
+    bit<32>  spread;            // a hash
+    bit<8>   remembered;        // affinity: 1 found
+    bit<8>   remember;          // 1: a look-up that finds nothing learns
+    bit<8>   timeout_affinity;
+    bit<32>  range_src_v4;
+    bit<32>  range_group;
+    bit<128> range_src_v6;
+    // masquerade
+    bit<8>   pool;
+    bit<8>   masquerade;        // 1: the source is to be masqueraded
+    bit<8>   searching;         // 1: no free port was found yet
+    bit<8>   candidate;
+    bit<8>   candidate_is;      // 1: there is such a candidate
+    bit<16>  first_port;
+    bit<16>  port_mask;
+    bit<32>  step;
+
+    // What the last look-up of a flow found, and what one that finds nothing learns, side by side.
+    bit<128> found_src_v6;
+    bit<128> found_dst_v6;
+    bit<64>  found_src_high;
+    bit<64>  found_src_low;
+    bit<64>  found_dst_high;
+    bit<64>  found_dst_low;
+    bit<16>  found_src_port;
+    bit<16>  found_dst_port;
+    bit<32>  found_incarnation;
+    bit<32>  found_src_v4;
+    bit<32>  found_dst_v4;
+    bit<128> learn_src_v6;
+    bit<128> learn_dst_v6;
+    bit<64>  learn_src_high;
+    bit<64>  learn_src_low;
+    bit<64>  learn_dst_high;
+    bit<64>  learn_dst_low;
+    bit<16>  learn_src_port;
+    bit<16>  learn_dst_port;
+    bit<32>  learn_incarnation;
+    bit<32>  learn_src_v4;
+    bit<32>  learn_dst_v4;
 
     // The keys of the learners, side by side: IPv6 down to the protocol, IPv4 from the incarnations on.
     bit<128> flow_src_v6;

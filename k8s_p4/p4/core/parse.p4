@@ -36,6 +36,8 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         meta.inner_protocol = 0;
         meta.inner_src_high = 0;
         meta.inner_src_low = 0;
+        meta.inner_dst_high = 0;
+        meta.inner_dst_low = 0;
         meta.dst_high = 0;
         meta.dst_low = 0;
         meta.header_length = 0;
@@ -410,6 +412,8 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         ipv6_halves_t halves = packet.lookahead<ipv6_halves_t>();
         meta.inner_src_high = halves.src_high;
         meta.inner_src_low = halves.src_low;
+        meta.inner_dst_high = halves.dst_high;
+        meta.inner_dst_low = halves.dst_low;
         packet.extract(hdr.inner_ipv6);
         meta.inner_protocol = hdr.inner_ipv6.next_header;
         transition select(hdr.inner_ipv6.version_class_flow & 0xf0000000) {
@@ -435,6 +439,14 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
     state parse_inner_ports {
         packet.extract(hdr.inner_ports);
         meta.inner = 1;
+        transition select(meta.inner_protocol) {
+            PROTOCOL_UDP: parse_inner_udp;
+            default: accept;
+        }
+    }
+
+    state parse_inner_udp {
+        packet.extract(hdr.inner_udp);
         transition accept;
     }
 

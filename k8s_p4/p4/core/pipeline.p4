@@ -1,9 +1,11 @@
 // The pipeline: a table of contents. Each stage is a file; the order is that of
 // docs/design/house.md. A stage that drops sets state and reason, and no later stage runs.
 //
-//   parse -> ports -> neighbour -> source guard -> untracked -> pre-DNAT -> routing -> next hop ->
+//   parse -> ports -> neighbour -> source guard -> untracked -> flow -> pre-DNAT -> nat -> routing -> next hop ->
 //                        +-> answer
-//   policy: forward ingress -> egress -> ingress -> forward egress   -> forward -> send
+//   policy: forward ingress -> egress -> ingress -> forward egress   -> forward -> masquerade -> rewrite -> send
+//
+// What belongs to a flow passes over pre-DNAT, nat, policy and masquerade.
 //
 //   egress    of the workload it comes from, or of the host endpoint where the node sends
 //   ingress   of the workload it goes to, or of the host endpoint where the node receives
@@ -28,7 +30,10 @@
 #include "next_hop.p4"
 #include "forward.p4"
 #include "flow.p4"
+#include "translate.p4"
 #include "related.p4"
+#include "nat.p4"
+#include "masquerade.p4"
 
 #define IDENTITY_CONTROL SrcIdentity
 #define IDENTITY_SIDE src
@@ -236,6 +241,46 @@ control Policy(in headers_t hdr, inout metadata_t meta) {
     }
 }
 
+// All that translation changes but the destination address, at the very end.
+control Rewrite(inout headers_t hdr, inout metadata_t meta) {
+    RewriteAddresses() addresses;
+    RewritePorts() ports;
+    RewriteInner() inner;
+    SourceMoved() source_moved;
+    bit<8> moves;
+
+    apply {
+        source_moved.apply(meta);
+        moves = meta.moved | meta.source_moved;
+        if (moves == 1) {
+            addresses.apply(hdr, meta);
+        }
+        if (meta.new_src_port != meta.own_src_port || meta.new_dst_port != meta.own_dst_port) {
+            moves = 1;
+        }
+        if (meta.inner == 1) {
+            inner.apply(hdr, meta);
+        } else if (moves == 1) {
+            ports.apply(hdr, meta);
+        }
+    }
+}
+
+// Another place to try for a masqueraded flow: taken if no other flow's answers come there.
+#define TRY_CANDIDATE(number)                                                      \
+                if (meta.searching == 1) {                                         \
+                    meta.candidate = number;                                       \
+                    masquerade_candidate.apply(meta);                              \
+                    if (meta.candidate_is == 1) {                                  \
+                        ask_answer.apply(meta);                                    \
+                        flow.apply(meta);                                          \
+                        is_clash.apply(meta);                                      \
+                        if (meta.clash == 0) {                                     \
+                            meta.searching = 0;                                    \
+                        }                                                          \
+                    }                                                              \
+                }
+
 control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     Ports() ports;
     Neighbour() neighbour;
@@ -267,7 +312,22 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     ClosingLookUp() closing;
     FlowTimeouts() flow_timeouts;
     FlowFound() flow_found;
+    NotFound() not_found;
     FlowAccepted() flow_accepted;
+    LearnAnswer() learn_answer;
+    LearnOwnTuple() learn_own_tuple;
+    IsClash() is_clash;
+    Untranslated() untranslated;
+    NewSourceAsFound() source_as_found;
+    NewDestinationAsFound() destination_as_found;
+    MoveDestination() move_destination;
+    GoBack() go_back;
+    Nat() nat;
+    AskMasquerade() ask_masquerade;
+    MasqueradeSpread() masquerade_spread;
+    MasqueradeCandidate() masquerade_candidate;
+    SourceMoved() source_moved;
+    Rewrite() rewrite;
     bit<8> hooked;
     bit<8> refused;
 
@@ -335,6 +395,21 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         meta.learn = LEARN_NOTHING;
         meta.close = 0;
         meta.timeout_closing = TIMEOUT_LEAVE;
+        meta.clash = 0;
+        meta.stale = 0;
+        meta.end_incarnation = 0;
+        meta.answer_incarnation = 0;
+        meta.moved = 0;
+        meta.nat = NAT_NONE;
+        meta.group = 0;
+        meta.remembered = 0;
+        meta.remember = 0;
+        meta.timeout_affinity = 0;
+        meta.masquerade = 0;
+        meta.searching = 0;
+        meta.pool = 0;
+        meta.candidate_is = 0;
+        meta.difference = 0;
     }
 
     @id(TABLE_ID(STAGE_PIPELINE, 01))
@@ -354,6 +429,25 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     action around() {
         meta.state = STATE_AROUND;
         meta.ingress_port = meta.tunnel_port;
+    }
+
+    @hidden
+    action untranslatable_fragment() {
+        meta.state = STATE_DROP;
+        meta.reason = REASON_FRAGMENT;
+    }
+
+    @hidden
+    action no_port() {
+        meta.state = STATE_DROP;
+        meta.reason = REASON_NO_PORT;
+    }
+
+    @hidden
+    action another_flow() {
+        meta.state = STATE_DROP;
+        meta.reason = REASON_FLOW_CLASH;
+        COUNT(flows, FLOW_CLASHED)
     }
 
     // Counted before the drop, because a drop is immediate: nothing after it runs.
@@ -412,14 +506,16 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         }
         if (meta.state == STATE_ON && meta.excused != EXCUSED_UNTRACKED && meta.tunnel_kind == TUNNEL_NONE) {
             flow_tuple.apply(hdr, meta);
+            untranslated.apply(meta);
             related_goes_back.apply(hdr, meta);
             if (meta.inner == 1) {
                 ask_inner_destination.apply(hdr, meta);
                 owner.apply(meta);
                 ask_inner_answer.apply(hdr, meta);
                 flow.apply(meta);
-                related_found.apply(meta);
+                related_found.apply(hdr, meta);
                 // Routing goes by the last answer.
+                move_destination.apply(hdr, meta);
                 ask_destination.apply(hdr, meta);
                 owner.apply(meta);
             }
@@ -432,6 +528,26 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
             flow_timeouts.apply(meta);
             flow.apply(meta);
             flow_found.apply(meta);
+            if (meta.flow != FLOW_NONE) {
+                source_as_found.apply(meta);
+                destination_as_found.apply(meta);
+                meta.new_src_port = meta.found_src_port;
+                meta.new_dst_port = meta.found_dst_port;
+                move_destination.apply(hdr, meta);
+                if (meta.moved == 1) {
+                    ask_destination.apply(hdr, meta);
+                    owner.apply(meta);
+                }
+            }
+        }
+        if (meta.flow != FLOW_NONE && meta.owner_incarnation != meta.found_incarnation) {
+            go_back.apply(hdr, meta);
+            untranslated.apply(meta);
+            ask_destination.apply(hdr, meta);
+            owner.apply(meta);
+        }
+        if (meta.flow == FLOW_NONE) {
+            not_found.apply(meta);
         }
         if (meta.state == STATE_ON && meta.from != KIND_HOST && meta.established == 0) {
             pre_dnat.apply(meta);
@@ -439,10 +555,27 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         if (meta.state == STATE_ON && meta.tunnel_kind != TUNNEL_NONE) {
             around();
         }
-        if (meta.state == STATE_ON && meta.from != KIND_HOST) {
-            routing.apply(hdr, meta);
-            if (meta.state == STATE_ON) {
-                hop.apply(hdr, meta);
+        if (meta.state == STATE_ON && meta.established == 0 && meta.excused != EXCUSED_UNTRACKED) {
+            if (meta.flow == FLOW_NONE) {
+                nat.apply(hdr, meta);
+                move_destination.apply(hdr, meta);
+                if (meta.moved == 1) {
+                    ask_destination.apply(hdr, meta);
+                    owner.apply(meta);
+                }
+            }
+            // Policy sees where the packet really goes.
+            if (meta.l4_kind == L4_PORTS) {
+                meta.dst_port = meta.new_dst_port;
+            }
+        }
+        meta.end_incarnation = meta.owner_incarnation;
+        if (meta.state == STATE_ON) {
+            if (meta.from != KIND_HOST || meta.moved == 1) {
+                routing.apply(hdr, meta);
+                if (meta.state == STATE_ON) {
+                    hop.apply(hdr, meta);
+                }
             }
         }
         if (meta.state == STATE_ON && meta.established == 0) {
@@ -455,12 +588,49 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         if (meta.state == STATE_ON) {
             forward.apply(hdr, meta);
         }
+        if (meta.state == STATE_ON && meta.flow == FLOW_NONE && meta.excused != EXCUSED_UNTRACKED) {
+            ask_masquerade.apply(meta);
+            if (meta.masquerade == 1 && meta.tracked == 0) {
+                if (meta.l4_kind == L4_FRAGMENT) {
+                    untranslatable_fragment();
+                } else {
+                    no_port();
+                }
+            }
+        }
         if (meta.state == STATE_ON && meta.tracked == 1) {
             flow_accepted.apply(meta);
             ask_source.apply(meta);
             owner.apply(meta);
-            ask_answer.apply(meta);
-            flow.apply(meta);
+            learn_answer.apply(meta);
+            source_moved.apply(meta);
+            if (meta.masquerade == 1) {
+                masquerade_spread.apply(meta);
+                meta.searching = 1;
+                TRY_CANDIDATE(0)
+                TRY_CANDIDATE(1)
+                TRY_CANDIDATE(2)
+                TRY_CANDIDATE(3)
+                TRY_CANDIDATE(4)
+                TRY_CANDIDATE(5)
+                TRY_CANDIDATE(6)
+                TRY_CANDIDATE(7)
+                if (meta.searching == 1) {
+                    no_port();
+                }
+            } else {
+                if (meta.source_moved == 0) {
+                    meta.answer_incarnation = meta.owner_incarnation;
+                }
+                ask_answer.apply(meta);
+                flow.apply(meta);
+                is_clash.apply(meta);
+                if (meta.clash == 1) {
+                    another_flow();
+                }
+            }
+        }
+        if (meta.state == STATE_ON && meta.tracked == 1) {
             if (meta.close != 0) {
                 closing.apply(meta);
             }
@@ -469,7 +639,13 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
                 closing.apply(meta);
             }
             if (meta.established == 0) {
+                learn_own_tuple.apply(meta);
                 meta.learn = LEARN_FORTH;
+                if (meta.stale == 1) {
+                    // What leads nowhere gives way soon: what is learned can't be changed.
+                    meta.timeout_forth = TIMEOUT_10;
+                    meta.timeout_back = TIMEOUT_10;
+                }
                 flow.apply(meta);
                 // Whether both are there now: a full bucket says nothing.
                 meta.learn = LEARN_NOTHING;
@@ -490,7 +666,10 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
                 }
             }
         }
-        if (meta.state == STATE_ON && meta.tunnel != 0) {
+        if (meta.state == STATE_ON && meta.excused != EXCUSED_UNTRACKED) {
+            rewrite.apply(hdr, meta);
+        }
+        if (meta.state == STATE_ON && meta.tunnel != 0 && meta.to == KIND_UPLINK) {
             encapsulate.apply(hdr, meta);
         }
         if (meta.state == STATE_AROUND) {

@@ -111,6 +111,8 @@ control Routing(in headers_t hdr, inout metadata_t meta) {
     action to_uplink(bit<32> next_hop) {
         meta.to = KIND_UPLINK;
         meta.next_hop = next_hop;
+        // What the node sends to a service is routed twice.
+        meta.tunnel = 0;
     }
 
     @id(ACTION_ID(STAGE_ROUTING, 05))

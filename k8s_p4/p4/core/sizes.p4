@@ -53,6 +53,18 @@
 // last minute, at 1,000 connections/s.
 #define SIZE_FLOW 524288
 #define SIZE_CLOSING 131072
+// Addresses and ports of services: a hundred thousand. Backends: some sixteen buckets for each.
+#define SIZE_SERVICE 131072
+#define SIZE_SERVICE_SOURCE 16384
+#define SIZE_BACKEND 1048576
+// Floating addresses of local endpoints.
+#define SIZE_FLOATING 16384
+// Clients of services that keep their backend; and the backends of such services.
+#define SIZE_AFFINITY 131072
+#define SIZE_AFFINITY_BACKEND 131072
+// Address pools; and where packets leave to, times candidates.
+#define SIZE_POOL 4096
+#define SIZE_MASQUERADE_ADDRESS 256
 // What became of flows: flow.p4.
 #define SIZE_FLOW_EVENTS 8
 // One counter per reason.
