@@ -25,6 +25,10 @@ def _stages(table: str) -> tuple[str, ...]:
     return tuple(f"{stage.name}.{table}" for stage in STAGES)
 
 
+def _families(*tables: str) -> tuple[str, ...]:
+    return tuple(f"{table}_{family}" for table in tables for family in ("v4", "v6"))
+
+
 ORDER: Final = (
     Line(_stages("rules"), "refers to nothing, and nothing refers to it yet: the rows of a new list"),
     Line(_stages("peer_class"), "names a list; a peer that is about to differ from the new default has its row before that default"),
@@ -37,7 +41,9 @@ ORDER: Final = (
          "where tunnels end, and who is behind which node: nothing comes out of one before its sender counts"),
     Line(("next_hop",), "names the host endpoint of the interface it leaves by: its policy is bound"),
     Line(("tunnel", "tunnel_peer_v4", "tunnel_peer_v6"), "names a next hop; a peer counts when it is known who is behind it"),
+    Line(_families("backend", "affinity_backend", "service_source", "masquerade_address"), "named by what is translated, two levels up"),
     Line(("local_v4", "local_v6", "route_v4", "route_v6"), "leads packets to a next hop or tunnel, and to an endpoint whose policy is bound"),
+    Line(_families("service", "floating", "masquerade"), "sends packets to backends and endpoints, under another address: routes to them are there"),
     Line(("port",), "opens the endpoint's own side, last of all"),
 )  # fmt: skip
 """Inserts and modifies from first to last; deletes from last to first, after all of them."""

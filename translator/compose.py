@@ -108,6 +108,7 @@ class Translator:
             "next_hop": self._meaning("next_hop"),
             "node": self._meaning("node"),
             "tunnel": self._meaning("tunnel"),
+            "group": self._meaning("group"),
             "port": self._port_name,
         }
         for name, side in self.policy.sides.items():

@@ -21,6 +21,9 @@ _LOCAL: Mapping[str, Fields] = {
 _ROUTE: Mapping[str, Fields] = {"to_uplink": (("next_hop", "next_hop"),), "to_tunnel": (("tunnel", "tunnel"),), "blackhole": ()}
 _TUNNEL: Fields = (("next_hop", "next_hop"), ("host_endpoint", "endpoint"))
 _VXLAN: Fields = (("sum", "int"), ("vni", "int"), ("src_mac", "mac"), ("dst_mac", "mac"))
+_SERVICE: Mapping[str, Fields] = {
+    "to_service": (("inside", "group"), ("inside_mask", "int"), ("outside", "group"), ("outside_mask", "int"), ("flags", "int"))
+}
 _SOURCE: Mapping[str, Fields] = {"source_ok": ()}
 _RULE_KEY: Fields = (
     ("list", "list"),
@@ -69,6 +72,15 @@ for _v in ("v4", "v6"):
     _TABLES[f"source_net_{_v}"] = (("endpoint", "endpoint"), ("prefix", _v)), _SOURCE
     _TABLES[f"local_{_v}"] = (("address", _v),), _LOCAL
     _TABLES[f"route_{_v}"] = (("prefix", _v),), _ROUTE
+    _address: Fields = (("address", _v),) if _v == "v4" else (("address", _v), ("high", "hidden"), ("low", "hidden"))
+    _ports: Fields = (("first_port", "int"), ("mask", "int"))
+    _TABLES[f"service_{_v}"] = (("address", _v), ("protocol", "int"), ("port", "int")), _SERVICE
+    _TABLES[f"service_source_{_v}"] = (("group", "group"), ("prefix", _v)), {"source_in_range": ()}
+    _TABLES[f"backend_{_v}"] = (("group", "group"), ("bucket", "int")), {f"to_backend_{_v}": (*_address, ("port", "int"))}
+    _TABLES[f"affinity_backend_{_v}"] = (("group", "group"), ("address", _v), ("port", "int")), {"still_there": ()}
+    _TABLES[f"floating_{_v}"] = (("address", _v),), {f"to_internal_{_v}": _address}
+    _TABLES[f"masquerade_{_v}"] = (("prefix", _v),), {"pool": (("flags", "int"),)}
+    _TABLES[f"masquerade_address_{_v}"] = (("to", "int"), ("candidate", "int")), {f"masquerade_as_{_v}": (*_address, *_ports)}
     for _side in SIDES:
         _identity: Mapping[str, Fields] = {"set_identity": (("identity", f"{_side}_identity"),)}
         _TABLES[f"{_side}_identity_host_{_v}"] = (("address", _v),), _identity
@@ -138,4 +150,4 @@ class Canonical:
             return str(IPv6Address(number))
         if kind == "mac":
             return number.to_bytes(6, "big").hex(":")
-        return self._resolvers[kind](number) if number or kind != "endpoint" else "none"
+        return self._resolvers[kind](number) if number or kind not in ("endpoint", "group") else "none"

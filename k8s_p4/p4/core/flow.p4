@@ -417,6 +417,7 @@ control FlowAccepted(inout metadata_t meta) {
                 // sent the first packet need not own the address that the answer goes to.
                 meta.timeout_forth = meta.timeout_back;
                 meta.learn = LEARN_NOTHING;
+                meta.answers = 1;
             } else {
                 meta.timeout_back = meta.timeout_forth;
             }

@@ -155,6 +155,7 @@ struct metadata_t {
     bit<8>   timeout_closing;
     bit<32>  dst_v4;            // on the wire; by the parser
     bit<128> dst_v6;
+    bit<8>   answers;           // 1: of an established flow, the other way than its first packet
     bit<8>   clash;             // 1: what was found is of another flow
     bit<8>   stale;             // 1: what was found leads to an endpoint that is no more
     bit<32>  end_incarnation;   // of who owns the destination, translated

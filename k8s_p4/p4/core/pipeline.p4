@@ -395,6 +395,7 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         meta.learn = LEARN_NOTHING;
         meta.close = 0;
         meta.timeout_closing = TIMEOUT_LEAVE;
+        meta.answers = 0;
         meta.clash = 0;
         meta.stale = 0;
         meta.end_incarnation = 0;
@@ -626,7 +627,14 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
                 flow.apply(meta);
                 is_clash.apply(meta);
                 if (meta.clash == 1) {
-                    another_flow();
+                    if (meta.answers == 1) {
+                        // The first packets' half leads elsewhere, to an endpoint that is no more: it was to
+                        // give way soon, and is not to be prolonged.
+                        meta.timeout_forth = TIMEOUT_10;
+                        flow.apply(meta);
+                    } else {
+                        another_flow();
+                    }
                 }
             }
         }
