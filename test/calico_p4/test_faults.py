@@ -47,17 +47,11 @@ def undisturbed() -> Run:
     return run
 
 
-@pytest.mark.skipif(POINTS > 0, reason="every point is tried")
-@pytest.mark.parametrize("number", range(DRAWN))
-def test_a_fault_ends_converged_or_closed(number: int) -> None:
-    name, step = drawn(number)
-    try_fault(name, (2 * step + 1) / 40, SEED)
-
-
-@pytest.mark.parametrize("step", range(POINTS))
-@pytest.mark.parametrize("name", FAULTS)
-def test_each_fault_ends_converged_or_closed(name: str, step: int) -> None:
-    try_fault(name, (2 * step + 1) / (2 * POINTS), SEED + step)
+@pytest.mark.parametrize("case", [f"{name}, {step}" for name in FAULTS for step in range(POINTS)] or range(DRAWN))
+def test_each_fault_ends_converged_or_closed(case: str | int) -> None:
+    name, step = drawn(case) if isinstance(case, int) else case.split(", ")
+    count = POINTS or 20
+    try_fault(name, (2 * int(step) + 1) / (2 * count), SEED + int(step))
 
 
 def try_fault(name: str, where: float, seed: int) -> None:
