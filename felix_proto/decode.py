@@ -7,7 +7,7 @@ that fitted last is tried first.
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError as ProtobufDecodeError
@@ -35,6 +35,9 @@ _LEGACY: type[ProtobufMessage] = felixbackend_legacy_pb2.ToDataplane
 _Range: TypeAlias = tuple[int, int]
 _ANY = (OLDEST, NEWEST)
 _ENVELOPE = "ToDataplane"
+KINDS = 1000
+"""How many different unknown fields are told apart."""
+K = TypeVar("K")
 
 
 class DecodeError(ValueError):
@@ -51,7 +54,7 @@ class Decoder:
     """Decodes the frames of one stream, in order.
 
     ``unknown_messages`` counts payloads that the schema does not have by field number, ``unknown_fields`` other fields by message
-    name and field number.
+    name and field number. Beyond ``KINDS`` different ones, all others are counted under number 0: a bad stream makes them up.
     """
 
     def __init__(self) -> None:
@@ -90,7 +93,7 @@ class Decoder:
     def _unknown(self, frame: Frame, envelope: Any) -> Message:
         fields = unknown_fields(envelope)
         number = fields[0].number if fields else 0
-        self.unknown_messages[number] += 1
+        _count(self.unknown_messages, number, 0)
         return Message(frame.index, envelope.sequence_number, Unknown(number, frame.payload))
 
     def _take_unknown_fields(self, envelope: Any) -> tuple[UnknownField, ...]:
@@ -99,7 +102,8 @@ class Decoder:
         unknown += unknown_fields(envelope)
         if not unknown:
             return ()
-        self.unknown_fields.update((field.message, field.number) for field in unknown)
+        for field in unknown:
+            _count(self.unknown_fields, (field.message, field.number), (field.message, 0))
         fields = tuple(unknown)
         unknown.clear()
         return fields
@@ -112,6 +116,10 @@ class Decoder:
             self._generation.narrow(*evidence(message))
         elif schema is _LEGACY and isinstance(payload, WorkloadEndpointUpdate | HostEndpointUpdate) and _names_policies(payload.endpoint):
             self._generation.narrow(high=31)
+
+
+def _count(counts: Counter[K], key: K, others: K) -> None:
+    counts[key if key in counts or len(counts) < KINDS else others] += 1
 
 
 def _of_policy(message: Any) -> _Range:

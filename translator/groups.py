@@ -191,7 +191,7 @@ class Groups:
         with_ports = found.type == IPSetType.IP_AND_PORT
         mixed = any(isinstance(group, PortGroup) != with_ports for _, group in self._of_set[set_id])
         try:
-            if doubtful or mixed:
+            if doubtful or mixed or (with_ports and set_id not in self._ports):
                 self._resync(set_id)
                 return True
             return self._change_ports(set_id, delta) if with_ports else self._change_members(set_id, delta)

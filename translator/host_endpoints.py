@@ -110,7 +110,7 @@ class HostEndpoints:
             if port.kind in INTERFACE_KINDS:
                 addresses = {ip_interface(cidr).ip for cidr in port.addresses}
                 found = [by_name.get(port.name), *(by_address.get(address) for address in addresses)]
-                best = min(filter(None, found), default=self.all_interfaces)
+                best = min((key for key in found if key is not None), default=self.all_interfaces)
                 if best is not None:
                     self.by_interface[port.name] = best
         self._unresolved = {key: why for key, each in self._known.items() if (why := self._why_not(each, ports))}
