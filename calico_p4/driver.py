@@ -82,7 +82,7 @@ class Driver:
             TargetError: (or a subclass) the target is lost or not ours; what was not confirmed stays pending.
         """
         if not self.store.in_sync:
-            self.ports.refresh(self.store, everything(self.store))
+            self._refresh_all_ports()
             return
         dirty = self.store.take_dirty()
         if self._lost_track:
@@ -101,11 +101,20 @@ class Driver:
     def _translate(self, dirty: Dirty) -> None:
         self.changed_endpoints |= dirty.endpoints
         self._lost_track = True
-        self.ports.refresh(self.store, dirty)  # asks the target for numbers, and can fail
+        if self._translated:
+            self.ports.refresh(self.store, dirty)  # asks the target for numbers, and can fail
+        else:
+            self._refresh_all_ports()
         self._lost_track = False
         self._translated = True
         self._carry_out(self.translator.translate(self.store, dirty, self.ports))
         self.ports.forget_removed()
+
+    def _refresh_all_ports(self) -> None:
+        """What came and went before anything was translated is in no map any more, and dirty to nobody but the ports."""
+        known = everything(self.store)
+        known.endpoints |= self.ports.endpoints()
+        self.ports.refresh(self.store, known)
 
     def rest(self) -> None:
         """Come to rest: as if nothing had happened for a while. Exceptions as in ``sync``."""

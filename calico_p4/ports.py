@@ -104,6 +104,10 @@ class PortInventory:
         """Return every port, sorted by name."""
         return [self._ports[name] for name in sorted(self._ports)]
 
+    def endpoints(self) -> set[WorkloadEndpointID]:
+        """Return the endpoints that have an interface here."""
+        return set(self._interface)
+
     def of_kind(self, kind: str) -> list[Port]:
         """Return the ports of a kind, those of the file first in its order, then by name: the first uplink is the default one."""
         order = {name: place for place, name in enumerate(self._file)}

@@ -4,17 +4,22 @@ from types import SimpleNamespace
 
 import pytest
 
+from calico_p4.driver import Driver
 from calico_p4.ports import Port, PortInventory, made_up_mac
+from calico_p4.switch import embedded
 from datastore.allocator import Allocator
 from felix_proto.types import (
     Encapsulation,
     HostMetadataUpdate,
+    InSync,
     IPAMPool,
     RouteUpdate,
     TunnelType,
     VXLANTunnelEndpointUpdate,
     WorkloadEndpoint,
     WorkloadEndpointID,
+    WorkloadEndpointRemove,
+    WorkloadEndpointUpdate,
 )
 from translator.addresses import parse_mac
 
@@ -159,3 +164,26 @@ def test_made_up_macs_are_local_unicast_and_differ():
     assert len(macs) == 100 and all(mac >> 40 == 2 for mac in macs)
     assert parse_mac("0A-0-00-00-00-ff") == 0x0A00000000FF
     assert Port("a", 1, "host", 2).addresses == ()
+
+
+def test_an_endpoint_that_goes_before_in_sync_takes_its_port_along():
+    driver = Driver(None, Allocator())
+    key = WorkloadEndpointID("k8s", "shop/web", "eth0")
+    driver.apply(WorkloadEndpointUpdate(key, WorkloadEndpoint(key, "active", "cali1")))
+    driver.sync()
+    assert driver.ports.get("cali1") is not None
+    driver.apply(WorkloadEndpointRemove(key))
+    driver.sync()
+    assert driver.ports.get("cali1") is None
+
+
+def test_an_endpoint_that_goes_together_with_in_sync_takes_its_port_along():
+    driver = Driver(embedded(), Allocator())
+    driver._connection.prepare()
+    key = WorkloadEndpointID("k8s", "shop/web", "eth0")
+    driver.apply(WorkloadEndpointUpdate(key, WorkloadEndpoint(key, "active", "cali1")))
+    driver.sync()
+    for payload in (WorkloadEndpointRemove(key), InSync()):
+        driver.apply(payload)
+    driver.sync()
+    assert driver.ports.get("cali1") is None
