@@ -57,6 +57,14 @@ def length_of(where: int) -> int:
     return 0 if length == 255 else length
 
 
+def overlap(a: int, b: int) -> bool:
+    """Whether one place contains the other."""
+    if is_v6(a) != is_v6(b):
+        return False
+    shift = (128 if is_v6(a) else 32) - min(length_of(a), length_of(b))
+    return value_of(a) >> shift == value_of(b) >> shift
+
+
 def text(where: int) -> str:
     """CIDR text, for dumps and messages."""
     packed = value_of(where).to_bytes(16 if is_v6(where) else 4, "big")

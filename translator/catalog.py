@@ -88,6 +88,11 @@ class Catalog:
         self._stale.discard(use)
         self._staged[use] = _compile(use, _object(use[1], store), _source(use, store), self._groups)
 
+    @property
+    def has_staged(self) -> bool:
+        """Whether `adopt` will change anything."""
+        return bool(self._staged)
+
     def adopt(self) -> set[Use]:
         """Put the staged versions in force; returns what changed. The old versions' groups are released by `finish`."""
         staged, self._staged = self._staged, {}

@@ -7,7 +7,7 @@ left out. Semantics: Calico contract, section 3.4.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -207,7 +207,10 @@ class Meet:
 
     def rows(self, own: int, peer: int) -> tuple[Row, ...]:
         """As `Node.rows`. Raises TooManyRows."""
-        old, new = self.old.rows(own, peer), self.new.rows(own, peer)
+        return self.between(self.old.rows(own, peer), self.new.rows(own, peer))
+
+    def between(self, old: tuple[Row, ...], new: tuple[Row, ...]) -> tuple[Row, ...]:
+        """What both lists allow, noting whether ``new`` closes or opens. Both must outlive this object. Raises TooManyRows."""
         key = (id(old), id(new))
         rows = self._by_rows.get(key)
         if rows is None:
@@ -239,7 +242,39 @@ def _weight(row: Row) -> int:
     return _WEIGHTS.get(row.path[-1].kind, 3) if row.allow else 0
 
 
-Head = Node | Meet
+class Moved:
+    """A chain as asked once the identities on the move mean what they shall (`identity.Side.set_out`)."""
+
+    __slots__ = ("_own", "_own_flags", "_peer", "_peer_flags", "head", "peer_mask", "self_mask")
+
+    def __init__(self, head: Node, own: Moving, peer: Moving) -> None:
+        self.head, self._own, self._peer = head, dict(own), dict(peer)
+        self._own_flags, self._peer_flags = sum(own), sum(peer)
+        self.self_mask: int = head.self_mask | _asked(own, head.self_mask)
+        self.peer_mask: int = head.peer_mask | _asked(peer, head.peer_mask)
+
+    @property
+    def differs(self) -> bool:
+        """Whether the chain asks about anything that moves."""
+        return (self.self_mask, self.peer_mask) != (self.head.self_mask, self.head.peer_mask)
+
+    def rows(self, own: int, peer: int) -> tuple[Row, ...]:
+        """As `Node.rows`. Raises TooManyRows."""
+        if own & self._own_flags:
+            own = self._own[own & self._own_flags][1]
+        if peer & self._peer_flags:
+            peer = self._peer[peer & self._peer_flags][1]
+        return self.head.rows(own, peer)
+
+
+Moving = Mapping[int, tuple[int, int]]
+
+
+def _asked(moving: Moving, mask: int) -> int:
+    return sum(flag for flag, (before, after) in moving.items() if (before ^ after) & mask)
+
+
+Head = Node | Meet | Moved
 """What a chain's rows are made from."""
 
 

@@ -6,11 +6,11 @@ one row; only where a group splits a class is the smaller part relabelled.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
-from .addresses import is_host
+from .addresses import is_host, overlap
 from .numbers import Names, Numbers
 from .places import Places
 
@@ -64,17 +64,28 @@ class Side:
         self._dropped = (Commit([], []), Commit([], []), Commit([], []))
         self._empty: set[Class] = set()
         self._copies: set[int] = set()
+        self.moving: dict[int, tuple[int, int]] = {}
+        """Between `set_out` and `arrived`: by the bit (flag) that identities on the move carry, their contents before and after."""
 
     # -- groups -------------------------------------------------------------------------------------------------------
 
     def add_group(self, name: str, places: Iterable[int]) -> int:
         """Name a new group; returns its bit number. Takes effect at `commit`."""
+        bit = self._new_bit(name)
+        self.change_group(bit, places, ())
+        return bit
+
+    def _new_bit(self, name: str) -> int:
         bit = self._free.pop() if self._free else len(self._group_names)
         digest = int.from_bytes(blake2b(name.encode(), digest_size=16).digest(), "big")
         self._group_names[bit] = (name, digest)
         self._by_group[bit] = set()
-        self.change_group(bit, places, ())
         return bit
+
+    def _drop_bit(self, bit: int) -> None:
+        del self._group_names[bit]
+        del self._by_group[bit]
+        self._free.append(bit)
 
     def change_group(self, bit: int, added: Iterable[int], removed: Iterable[int]) -> None:
         """Members that joined and left. Takes effect at `commit`."""
@@ -95,9 +106,12 @@ class Side:
         for phase, done in zip(self._dropped, self.commit(), strict=True):
             phase.rows.extend(done.rows)
             phase.classes.extend(done.classes)
-        del self._group_names[bit]
-        del self._by_group[bit]
-        self._free.append(bit)
+        self._drop_bit(bit)
+
+    @property
+    def pending(self) -> Mapping[int, int]:
+        """Places whose own groups changed since the last `commit`, with the groups they will have."""
+        return self._pending
 
     def members(self, bit: int) -> set[int]:
         """The places that a group names itself, pending changes included."""
@@ -143,10 +157,13 @@ class Side:
         return out
 
     def identities_inside(self, where: int) -> set[int]:
-        """The identities an address of the prefix ``where`` can have (0: those that no row covers)."""
+        """The identities an address of the prefix ``where`` can have (0: those that no row covers); prefixes that are to go after
+        `set_out` still count."""
         found = {self.identity(where)}
         if not is_host(where):
             found.update(self._labels[row].id for row in self.places.inside(where))
+        if self.moving:
+            found.update(self._labels[row].id for row in self._gone if not is_host(row) and overlap(row, where))
         return found
 
     def commit(self) -> tuple[Commit, Commit, Commit]:
@@ -161,10 +178,25 @@ class Side:
     def move(self) -> Commit:
         """Phase 1 of `commit`."""
         self._settle()
+        return self._moved()
+
+    def set_out(self) -> Commit:
+        """Instead of `move`: whatever changes gets an identity that still means what it meant before, and carries a bit of `moving`;
+        `rename` makes it mean what it shall. Between the two, chains can be stepped from the one meaning to the other."""
+        self._settle_apart()
+        return self._moved()
+
+    def _moved(self) -> Commit:
         rows, self._rows = self._rows, {}
         created, self._created = self._created, []
         self.places.forget_nearby()
         return Commit(list(rows.items()), [ClassChange(n, 0, self.content(n)) for n in created if n in self._classes])
+
+    def arrived(self) -> None:
+        """The end of what `set_out` began: nobody asks about ``moving`` any more."""
+        for flag in self.moving:
+            self._drop_bit(flag.bit_length() - 1)
+        self.moving = {}
 
     @property
     def renames(self) -> bool:
@@ -223,6 +255,35 @@ class Side:
             self._split(label, parts, leaving)
         for content, places in leaving.items():
             self._move(places, self._class_of(content))
+
+    def _settle_apart(self) -> None:
+        """As `_settle`, for `set_out`: each pair of contents before and after is a class; a class that goes as a whole keeps its number."""
+        without = {where: self.content(self.identity(where)) for where in self._pending if where not in self._labels}
+        parts: dict[tuple[Class | None, int, int], list[int]] = {}
+        for where, content in self.places.contents(self._take()):
+            label = self._labels.get(where)
+            before, after = label.content if label else without[where], content or self.places.covering(where)
+            if label is not None and not content:
+                self._gone.append(where)
+            if before != after and (label is not None or content):
+                parts.setdefault((label, before, after), []).append(where)
+            elif label is None and content:
+                self._move([where], self._class_of(content))
+        for (label, before, after), places in parts.items():
+            self._set_out(label, before, after, places)
+
+    def _set_out(self, label: Class | None, before: int, after: int, places: list[int]) -> None:
+        flag = next((flag for flag, pair in self.moving.items() if pair == (before, after)), 0)
+        if not flag:
+            flag = 1 << self._new_bit(f"moving:{before:x}:{after:x}")
+            self.moving[flag] = (before, after)
+        if label is not None and len(places) == len(label.places):
+            target = label
+            self._rename(label, before | flag)
+        else:
+            target = self._class_of(before | flag)
+            self._move(places, target)
+        self._renaming[target] = after
 
     def _take(self) -> set[int]:
         """Write pending masks down; returns the places whose content may have changed."""

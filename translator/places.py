@@ -44,6 +44,10 @@ class Places:
         else:
             self.direct.pop(where, None)
 
+    def lengths(self, v6: bool) -> Iterable[int]:
+        """The lengths of prefixes in use, hosts left out."""
+        return self._nets[v6]
+
     def forget_nearby(self) -> None:
         """Drop what was looked up for one batch: in a big state it would be as many entries as there are addresses."""
         for cache in self._cache.values():

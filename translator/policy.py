@@ -15,11 +15,12 @@ from felix_proto.types import HostEndpoint, PolicyID, TierInfo, WorkloadEndpoint
 from .addresses import parse_cidr
 from .catalog import Catalog, PolicyStore, Use
 from .chains import ANYWHERE, Chain, ChainKey, ChainTables, OwnerKey, TierKey
-from .composition import Head, Meet, Node, TooManyRows, end_of_tier
+from .composition import Head, Meet, Moved, Node, TooManyRows, end_of_tier
 from .errors import Untranslatable
 from .groups import Delta, Groups, IPSetView
 from .host_rules import FAILSAFE, FAILSAFE_UNTRACKED, TUNNELS, changed_host_rules
 from .identity import Commit, Side
+from .motion import crosses
 from .names import ALL_INTERFACES, EndpointKey, endpoint_meaning
 from .numbers import Names
 from .rule_lists import Change
@@ -121,6 +122,14 @@ class Stage:
         uses: set[Use] = {(self._view, owner) for key in keys if self._members[key] for owner in key.owners()}
         return {use for use in uses if self._catalog.is_stale(use)}
 
+    def chains(self) -> Iterable[Chain]:
+        """The chains that stand in the tables."""
+        return self._chains.values()
+
+    def places_in_force(self) -> set[int]:
+        """The own places of endpoints that are bound on the target."""
+        return {where for endpoint_id in self._rows for where in self._places.get(endpoint_id, ())}
+
     def knows(self, use: Use) -> bool:
         """Whether some chain has this policy or profile, bound to or not."""
         return use in self._users
@@ -150,6 +159,21 @@ class Stage:
             except TooManyRows:
                 self._break(chain.key, TOO_MANY, changes)
 
+    def concerned(self) -> set[ChainKey]:
+        """The chains that ask about identities on the move."""
+        chains = self._chains.items()
+        return {key for key, chain in chains if isinstance(chain.head, Node) and isinstance(self._arriving(chain.head), Moved)}
+
+    def _arriving(self, head: Node) -> Head:
+        moved = Moved(head, self.tables.own.moving, self.tables.peer.moving)
+        return moved if moved.differs else head
+
+    def arrive(self) -> None:
+        """No identity is on the move any more."""
+        for chain in self._chains.values():
+            if isinstance(chain.head, Moved):
+                chain.head = chain.head.head
+
     def close(self, keys: Iterable[ChainKey], changes: list[Change]) -> dict[Chain, Meet]:
         """First half of an edit: chains that cannot be translated are closed. Returns the others that exist and change,
         each as a step between its two versions."""
@@ -165,7 +189,7 @@ class Stage:
             if errors:
                 self.errors[key] = errors[0]
             chain = self._chains.get(key) or self._take_over(key)
-            if chain is not None and chain.head is not (head := self._head(key)):
+            if chain is not None and chain.head is not (head := self._arriving(self._head(key))):
                 meets[chain] = Meet(chain.head, head)
         self._came_from.clear()
         return meets
@@ -212,7 +236,7 @@ class Stage:
         self._write_binding(endpoint_id, changes)
 
     def _edit(self, key: ChainKey, changes: list[Change]) -> None:
-        head = self._head(key)
+        head = self._arriving(self._head(key))
         chain = self._chains.get(key)
         if chain is None:
             chain = self._chains[key] = self.tables.make(key, head)
@@ -349,8 +373,13 @@ class PolicyPart:
         remade = self.catalog.users_of_sets(self.groups.update(store.ip_sets, dirty.ip_sets))
         touched, gone = self._bind(store, dirty)
         self._stage(store, dirty, touched, remade)
-        yield from self._follow()
+        if apart := crosses(self.stages.values(), any(touched.values()) or self.catalog.has_staged):
+            yield self._follow_phase({name: side.set_out() for name, side in self.sides.items()})
+        else:
+            yield from self._follow()
         yield from self._edit(touched, gone)
+        if apart:
+            yield self._arrive()
         yield from self._sweep()
         self.groups.finish()
 
@@ -423,6 +452,16 @@ class PolicyPart:
         changes += self._follow_phase({name: side.retire() for name, side in self.sides.items()})
         yield changes
 
+    def _arrive(self) -> list[Change]:
+        """Identities come to mean what chains already take them for: nothing but superfluous rows is left to change."""
+        changes = self._follow_phase({name: side.rename() for name, side in self.sides.items()})
+        changes += self._follow_phase({name: side.retire() for name, side in self.sides.items()})
+        for stage in self.stages.values():
+            stage.arrive()
+        for side in self.sides.values():
+            side.arrived()
+        return changes
+
     def _follow_rest(self) -> Iterator[list[Change]]:
         phases = {name: side.rest() for name, side in self.sides.items()}
         for number in range(3):
@@ -447,7 +486,7 @@ class PolicyPart:
         self, touched: dict[str, set[ChainKey]], gone: set[WorkloadEndpointID]
     ) -> Iterator[list[Change]]:
         adopted = self.catalog.adopt()
-        keys = {name: touched[name] | stage.users(adopted) for name, stage in self.stages.items()}
+        keys = {name: touched[name] | stage.users(adopted) | stage.concerned() for name, stage in self.stages.items()}
         changes: list[Change] = []
         meets = {name: stage.close(keys[name], changes) for name, stage in self.stages.items()}
         if self._crossing(meets):

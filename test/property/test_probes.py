@@ -9,10 +9,11 @@ from random import Random, SystemRandom
 
 import pytest
 
+from calico_p4.push import BATCH
 from felix_proto import types as felix
 from felix_proto.types import Rule
 from test.support import gen_cluster, gen_packets, gen_stream
-from test.support.build import A, B, endpoint, gnp, policy, sets, tier, world
+from test.support.build import A, B, endpoint, gnp, policy, profile, sets, tier, world
 from test.support.evaluator import judge
 from test.support.gen_packets import Sent
 from test.support.packet import TCP, UDP, make
@@ -63,10 +64,11 @@ A_TO_B = Sent(make(4, TCP, "10.0.0.1", "10.0.0.2"), "calia")
 TCP_FROM = [Sent(make(4, proto, f"198.51.100.{n}", "10.0.0.2", dport=port), "uplink") for n in range(4) for proto in (TCP, UDP) for port in (80, 443)]
 
 
-def run(first: list[felix.Payload], edit: list[felix.Payload], sent: list[Sent]) -> int:
+def run(first: list[felix.Payload], edit: list[felix.Payload], sent: list[Sent], batch: int = BATCH) -> int:
     looked = 0
     for seed in range(20):
         product, state = on_model(seed), world(*first)
+        product.driver.pusher._batch = batch
         product.flush([CONFIG, HOST, *first, felix.InSync()])
         looked += probed_flush(product, state, edit, sent, rest=True)
         state.apply_all(edit)
@@ -126,6 +128,44 @@ def test_a_chain_stops_asking_about_its_own_side() -> None:
     two = endpoint(A, ipv4_nets=("10.0.0.1/32", "10.0.0.8/32"), tiers=one_tier(name, "egress"))
     sent = [Sent(make(4, TCP, f"10.0.0.{own}", f"198.51.100.{n}"), "calia") for own in (1, 8) for n in (1, 2)]
     assert run([before, two], [policy(name, (), (ALLOW,))], sent) > 100
+
+
+def test_members_that_close_one_end_and_open_the_other() -> None:
+    """B leaves the set that A may send to while A joins the set that B may hear: at no time does a packet pass."""
+    out, into = gnp("t.out"), gnp("t.in")
+    first = [
+        *sets({"s:to": ("10.0.0.2/32", "10.0.0.9/32"), "s:from": ("10.0.0.9/32",)}),
+        policy(out, (), (Rule("allow", dst_ip_set_ids=("s:to",)),)), policy(into, (Rule("allow", src_ip_set_ids=("s:from",)),)),
+        endpoint(A, tiers=one_tier(out, "egress")), endpoint(B, tiers=one_tier(into)),
+    ]  # fmt: skip
+    edit = [felix.IPSetDeltaUpdate("s:to", (), ("10.0.0.2/32",)), felix.IPSetDeltaUpdate("s:from", ("10.0.0.1/32",), ())]
+    assert run(first, edit, [A_TO_B]) > 0
+    wide = [felix.IPSetUpdate("s:to", ("10.0.0.9/32",), felix.IPSetType.NET), felix.IPSetDeltaUpdate("s:from", ("10.0.0.0/24",), ())]
+    assert run(first, wide, [A_TO_B]) > 0
+
+
+def test_a_member_closes_one_end_while_an_edit_opens_the_other() -> None:
+    out, into = gnp("t.out"), gnp("t.in")
+    first = [
+        *sets({"s:to": ("10.0.0.2/32", "10.0.0.9/32"), "s:from": ("10.0.0.9/32",)}),
+        policy(out, (), (DENY,)), policy(into, (Rule("deny", src_ip_set_ids=("s:from",)), ALLOW)),
+        endpoint(A, tiers=one_tier(out, "egress")), endpoint(B, tiers=one_tier(into)),
+    ]  # fmt: skip
+    edit = [policy(out, (), (ALLOW,)), felix.IPSetDeltaUpdate("s:from", ("10.0.0.1/32",), ())]
+    assert run(first, edit, [A_TO_B]) > 0
+    there = [policy(out, (), (ALLOW,)), felix.IPSetDeltaUpdate("s:from", ("10.0.0.1/32",), ())]
+    back = [policy(out, (), (DENY,)), felix.IPSetDeltaUpdate("s:from", (), ("10.0.0.1/32",))]
+    assert run([*first, *there], back, [A_TO_B]) > 0
+
+
+def test_two_members_that_are_denied_together_and_allowed_alone() -> None:
+    """Neither end is in the set, then both are; a packet from or to one member alone would pass, between any two updates."""
+    name = gnp("t.p")
+    rules = (Rule("deny", src_ip_set_ids=("s:x",), dst_ip_set_ids=("s:x",)), Rule("allow", src_ip_set_ids=("s:x",)), Rule("allow", dst_ip_set_ids=("s:x",)))
+    first = [*sets({"s:x": ("10.0.0.9/32",)}), policy(name, rules, (ALLOW,)), profile("open", (ALLOW,), (ALLOW,))]
+    first += [endpoint(A, profile_ids=("open",)), endpoint(B, tiers=one_tier(name), profile_ids=("open",))]
+    edit = [felix.IPSetDeltaUpdate("s:x", ("10.0.0.1/32", "10.0.0.2/32"), ())]
+    assert run(first, edit, [A_TO_B], batch=1) > 0
 
 
 def test_a_member_moves_from_an_allowed_set_to_a_denied_one() -> None:

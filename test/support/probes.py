@@ -113,19 +113,24 @@ def _same_place(old: felix.WorkloadEndpoint, new: felix.WorkloadEndpoint) -> boo
     return all(getattr(old, name) == getattr(new, name) for name in ("name", "state", "ipv4_nets", "ipv6_nets", "allow_spoofed_source_prefixes"))
 
 
-def _stays(states: Worlds, sent: Sent) -> bool:
-    """Whether the packet's path has the same ends and sets before and after, so that nothing but an edit changes its verdict.
+def paths(states: Worlds, sent: Sequence[Sent]) -> Iterator[tuple[Sent, frozenset[str]]]:
+    """Yield the packets whose path has the same ends before and after, with what may become of them meanwhile.
 
-    A member that joins or leaves a set moves an identity on each side, in tables of their own: no order of writes makes that one step.
+    From one local endpoint to another that is the old or the new verdict, even where sets change. Elsewhere a packet meets one chain,
+    whose answers are `asks`'s business.
     """
     before, after = states.states[0], states.states[-1]
-    if before.ip_sets != states.states[1].ip_sets:
-        return False
-    ends = [
-        (interface_owner(before, sent.ingress), interface_owner(after, sent.ingress)),
-        (address_owner(before, sent.packet.dst), address_owner(after, sent.packet.dst)),
-    ]
-    return all((old is None and new is None) or (old and new and old.id == new.id and _same_place(old, new)) for old, new in ends)
+    moving = before.ip_sets != states.states[1].ip_sets
+    for one in sent:
+        ends = [
+            (interface_owner(before, one.ingress), interface_owner(after, one.ingress)),
+            (address_owner(before, one.packet.dst), address_owner(after, one.packet.dst)),
+        ]
+        stay = all(old and new and old.id == new.id and _same_place(old, new) for old, new in ends)
+        if stay:
+            yield one, Worlds((before, after)).path(one)
+        elif not moving and all((old is None and new is None) or (old and new and old.id == new.id and _same_place(old, new)) for old, new in ends):
+            yield one, states.path(one)
 
 
 def probed_flush(product: Product, before: World, messages: Sequence[felix.Payload], sent: Sequence[Sent], rest: bool) -> int:
@@ -133,15 +138,15 @@ def probed_flush(product: Product, before: World, messages: Sequence[felix.Paylo
     target = product.switch
     assert isinstance(target, ModelTarget)
     states = worlds(before, messages)
-    questions, paths = list(asks(states, sent)), [(one, states.path(one)) for one in sent if _stays(states, one)]
+    questions, whole = list(asks(states, sent)), list(paths(states, sent))
     count = 0
 
     def look() -> None:
         nonlocal count
-        count += len(questions) + len(paths)
+        count += len(questions) + len(whole)
         for question in questions:
             _ask(product, target, question)
-        for one, allowed in paths:
+        for one, allowed in whole:
             _send(target, one, allowed)
 
     target.on_write = look
