@@ -15,6 +15,8 @@ from scapy.packet import Raw
 from felix_proto.types import PortRange, Rule
 from k8s_p4.reasons import Reason
 from test.support.cluster import ROUTER_MAC, SWITCH_MAC, VNI, Arrival, Cluster, Member, Pod
+from test.support.conversation import rewritten
+from test.support.shared import ROOT
 
 A, B, C = Member("node-a", 1), Member("node-b", 2), Member("node-c", 3, subnet=1)
 CLIENT, SERVER = Pod("client", A, 5, policies=("client",)), Pod("server", B, 6, policies=("server",))
@@ -203,3 +205,9 @@ def test_a_node_can_send_for_its_own_pods_only(cluster_of: Callable[..., Cluster
     nobody = on_the_link(mode, Member("node-x", 9), A, inner, genuine, v)
     assert cluster.nodes["node-a"].send("eth0", nobody) is None
     assert Reason(cluster.nodes["node-a"].last.metadata["reason"]) == Reason.ENCAPSULATED  # type: ignore[union-attr]
+
+
+def test_the_conversation_in_the_documents_is_what_happens() -> None:
+    text = (ROOT / "docs" / "conversation.md").read_text()
+    assert "VXLAN 4096" in text
+    assert rewritten(text) == text
