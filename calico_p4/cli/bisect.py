@@ -83,9 +83,15 @@ def _lines(answer: dict[str, Any], wide: bool) -> Iterator[str]:
     yield f"rows: {len(rows['removed'])} removed, {len(rows['added'])} added"
     for mark, kind in (("-", "removed"), ("+", "added")):
         shown = rows[kind] if wide else rows[kind][:_ROWS]
-        yield from (_cut(f"{mark} {each['row']}  # {each['owner']}", wide) for each in shown)
+        yield from (_cut(_row(mark, each), wide) for each in shown)
         if len(shown) < len(rows[kind]):
             yield f"{mark} ... and {len(rows[kind]) - len(shown)} more (-o wide)"
+
+
+def _row(mark: str, each: dict[str, str]) -> str:
+    """A row, with the object that asked for it where there is one: rows of policy are shared by many."""
+    owner = "" if each["row"].startswith(each["owner"].partition(" ")[0]) else f"  # {each['owner']}"
+    return f"{mark} {each['row']}{owner}"
 
 
 def _decision(answer: dict[str, Any] | None) -> str:

@@ -12,7 +12,7 @@ _OPTIONS = (
     click.option("--packets", metavar="FILE", help="The packets file that --packet names one of by its id."),
     click.option("--expect", type=click.Choice(["allow", "deny"]), help="How the packet should be decided; else: as at the good moment."),
     click.option("--degraded", metavar="OBJECT", help="An object that is Degraded and should not be; any for whichever comes first."),
-    click.option("--scratch", is_flag=True, help="Rows that differ from those of a driver that met the same state in one go."),
+    click.option("--scratch", is_flag=True, help="Rows (or, with --packet, its fate) that differ from those of a driver told the same state in one go."),
     click.option("--golden", metavar="FILE", help="Rows that differ from this dump of the whole stream."),
     click.option("--fails", is_flag=True, help="The driver fails, or does not converge."),
     click.option("--run", metavar="COMMAND", help="A program that, given a recording ({}), ends with 0 if all is well, 125 if it can't tell."),
@@ -33,13 +33,17 @@ def symptom_of(command: str, given: dict[str, Any]) -> Any:
     from calico_p4.tools import symptoms
 
     options = {name: given.pop(name) for name in ("packet", "packets", "expect", "degraded", "scratch", "golden", "fails", "run", "ports")}
+    if options["packet"] and options["scratch"] and options["expect"]:
+        raise click.UsageError("--expect and --scratch exclude each other")
+    options["scratch"], fresh = options["scratch"] and not options["packet"], options["scratch"]
     chosen = [name for name in ("packet", "degraded", "scratch", "golden", "fails", "run") if options[name]]
     if len(chosen) != 1:
         raise click.UsageError("say what is wrong: one of --packet, --degraded, --scratch, --golden, --fails, --run")
     with reading(command, options["ports"] or ""):
         ports = load_ports(options["ports"]) if options["ports"] else ()
     if options["packet"]:
-        return symptoms.WrongVerdict(_packet(command, options["packet"], options["packets"]), options["expect"], ports)
+        packet = _packet(command, options["packet"], options["packets"])
+        return symptoms.OtherwiseFresh(packet, ports) if fresh else symptoms.WrongVerdict(packet, options["expect"], ports)
     if options["degraded"]:
         return symptoms.IsDegraded("" if options["degraded"] == "any" else options["degraded"], ports)
     if options["golden"]:

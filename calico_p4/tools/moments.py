@@ -13,7 +13,7 @@ from calico_p4.degraded import Degraded
 from calico_p4.p4runtime.errors import TargetError
 from calico_p4.packets import Packet as Sent
 from calico_p4.switch import embedded
-from calico_p4.tools.product import Packet, Port, Run, frames_of, quiet
+from calico_p4.tools.product import Packet, Port, Run, frames_of, quiet, replayed, scratch_lines, snapshot_of, state_of
 from felix_proto.decode import DecodeError, Decoder
 from felix_proto.framing import Frame
 from felix_proto.types import InSync, Message
@@ -22,7 +22,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 class Asked(NamedTuple):
-    """What is to be known of each moment: a packet's fate, the rows, and those of a driver that had met the state in one go."""
+    """What is to be known of each moment: a packet's fate, and the rows; ``scratch``: the same of a driver that met the state in one go."""
 
     packet: Packet | None = None
     rows: bool = False
@@ -33,24 +33,30 @@ class Asked(NamedTuple):
 class Moment(NamedTuple):
     """A stream after its first ``frames`` frames, at rest.
 
-    ``answer``: the replay contract's, for the packet. ``rows``: the lines of its dump, each with the object that asked for it; ``scratch``
-    the same from one go. ``fault``: what the driver failed with, or that it did not converge; nothing else is known then.
+    ``answer``: the replay contract's, for the packet. ``rows``: the lines of its dump, each with the object that asked for it.
+    ``fresh_answer``, ``fresh_rows``: the same of a driver to which a new Felix told the state. ``fault``: what the driver failed with, or that it did not converge; nothing else is known then.
     """
 
     frames: int
     answer: Mapping[str, Any] | None = None
     rows: Mapping[str, str] = {}
-    scratch: frozenset[str] = frozenset()
+    fresh_answer: Mapping[str, Any] | None = None
+    fresh_rows: frozenset[str] = frozenset()
     degraded: tuple[Degraded, ...] = ()
     fault: str = ""
 
     @property
     def decision(self) -> Any:
-        """What of the packet's answer is the same wherever the rule that decided stands: verdict, reason, and who decided."""
-        if self.answer is None:
-            return None
-        decided = [tuple(rule[name] for name in ("stage", "action", "kind", "namespace", "name", "tier", "rule_id")) for rule in self.answer["policy"]]
-        return self.answer["verdict"], self.answer["reason"], tuple(decided)
+        """What of the packet's answer is the same wherever the rule that decided stands."""
+        return decision(self.answer)
+
+
+def decision(answer: Mapping[str, Any] | None) -> Any:
+    """Return verdict, reason, and who decided, of an answer of the replay contract."""
+    if answer is None:
+        return None
+    decided = [tuple(rule[name] for name in ("stage", "action", "kind", "namespace", "name", "rule_id")) for rule in answer["policy"]]
+    return answer["verdict"], answer["reason"], tuple(decided)
 
 
 class _Watched(Run):
@@ -58,7 +64,7 @@ class _Watched(Run):
 
     def __init__(self, frames: Sequence[Frame], asked: Asked, points: Iterable[int], switch: Any) -> None:
         super().__init__(frames, (), asked.ports, switch)
-        self._asked, self._points = asked, set(points)
+        self._frames, self._asked, self._points = frames, asked, set(points)
         self.moments: dict[int, Moment] = {}
 
     def _take(self, message: Message) -> None:
@@ -75,9 +81,18 @@ class _Watched(Run):
         if self._asked.packet is not None:
             answer = self.send(Sent(0, 0, None, 0.0, self._asked.packet))
         fault = "" if self.driver.converged else f"not converged: {self.driver.tracker.pending_count()} rows are not on the target as wanted"
-        scratch = frozenset(self.rows_from_scratch()) if self._asked.scratch else frozenset()
-        rows = self.owned_rows() if self._asked.rows or self._asked.scratch else {}
-        self.moments[self._applied] = Moment(self._applied, answer, rows, scratch, tuple(self.degraded()), fault)
+        rows = self.owned_rows() if self._asked.rows else {}
+        self.moments[self._applied] = Moment(self._applied, answer, rows, *self._fresh(), tuple(self.degraded()), fault)
+
+    def _fresh(self) -> tuple[Mapping[str, Any] | None, frozenset[str]]:
+        """Return the packet's answer and the rows of a driver that meets the state in one go."""
+        if not self._asked.scratch:
+            return None, frozenset()
+        store = state_of(self._frames[: self._applied])
+        if self._asked.packet is None:
+            return None, frozenset(scratch_lines(store, self._asked.ports))
+        with replayed(snapshot_of(store), [self._asked.packet], self._asked.ports) as fresh:
+            return fresh.packets()[0], frozenset()
 
 
 def look(payloads: Sequence[bytes], points: Sequence[int], asked: Asked) -> dict[int, Moment]:

@@ -3,7 +3,7 @@
 This is ``calico-p4 replay`` itself with other ends: frames from a list instead of a file, answers instead of text.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import structlog
 from calico_p4.degraded import Degraded
 from calico_p4.driver import Driver, everything
 from calico_p4.dump import dump_lines
+from calico_p4.inspect.snapshot import payloads_of
 from calico_p4.log import configure
 from calico_p4.packets import Packet as Sent
 from calico_p4.packets import plan
@@ -19,6 +20,8 @@ from calico_p4.ports import PortInventory
 from calico_p4.replay import Inputs, Options, Replay
 from calico_p4.switch import embedded
 from datastore.allocator import Allocator
+from datastore.intent import IntentError, IntentStore
+from felix_proto.decode import Decoder
 from felix_proto.framing import HEADER_LENGTH, Frame
 from felix_proto.types import Message
 from translator import Translator
@@ -39,13 +42,13 @@ def frames_of(payloads: Sequence[bytes]) -> list[Frame]:
 class Run(Replay):
     """A replay of frames that are in memory."""
 
-    def __init__(self, frames: Sequence[Frame], packets: Sequence[Packet], ports: Sequence[Port], switch: Any) -> None:
+    def __init__(self, frames: Sequence[Frame | Message], packets: Sequence[Packet], ports: Sequence[Port], switch: Any) -> None:
         inputs = Inputs(plan(packets), ports, [], {})
         super().__init__(Driver(switch, Allocator(), ports), switch, inputs, Options("frames in memory"))
-        self.all_frames = frames
+        self.all_frames, self._ports = frames, ports
 
     def _messages(self) -> Iterator[Message]:
-        return map(self._decoder.decode, self.all_frames)
+        return (item if isinstance(item, Message) else self._decoder.decode(item) for item in self.all_frames)
 
     def send(self, packet: Sent) -> dict[str, Any]:
         """Send a packet now, and return the contract's answer."""
@@ -70,7 +73,7 @@ class Run(Replay):
 
     def rows_from_scratch(self) -> list[str]:
         """Return the dump that a driver would have which met the present state in one go."""
-        return scratch_lines(self.driver.store)
+        return scratch_lines(self.driver.store, self._ports)
 
     def degraded(self) -> list[Degraded]:
         """Return what does not work as intended."""
@@ -78,7 +81,7 @@ class Run(Replay):
 
 
 @contextmanager
-def replayed(frames: Sequence[Frame], packets: Sequence[Packet] = (), ports: Sequence[Port] = ()) -> Iterator[Run]:
+def replayed(frames: Sequence[Frame | Message], packets: Sequence[Packet] = (), ports: Sequence[Port] = ()) -> Iterator[Run]:
     """Replay frames into a fresh embedded switch, and send packets where they are due.
 
     Raises DecodeError and TargetError as ``Replay.frames``, and BadFile for packets that can't be put in order.
@@ -101,9 +104,25 @@ def quiet() -> None:
         configure("error")
 
 
-def scratch_lines(store: Any) -> list[str]:
+def state_of(frames: Iterable[Frame]) -> IntentStore:
+    """Return what a stream adds up to. Raises DecodeError."""
+    store, decoder = IntentStore(), Decoder()
+    for frame in frames:
+        try:
+            store.apply(decoder.decode(frame).payload)
+        except IntentError:
+            continue  # the driver passes over it, too
+    return store
+
+
+def snapshot_of(store: IntentStore) -> list[Message]:
+    """Return the messages with which a new Felix would tell a state."""
+    return [Message(number, number, payload) for number, payload in enumerate(payloads_of(store))]
+
+
+def scratch_lines(store: IntentStore, extra_ports: Sequence[Port] = ()) -> list[str]:
     """Return the dump of a state, translated from nothing."""
-    ports = PortInventory(Allocator())
+    ports = PortInventory(Allocator(), extra_ports)
     ports.refresh(store, everything(store))
     translator = Translator(Allocator())
     rows: dict[tuple[str, Any], Any] = {}

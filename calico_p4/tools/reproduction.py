@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from calico_p4.tools.shrink import Smaller
-from calico_p4.tools.symptoms import Fails, IsDegraded, Judged, NotAsFromScratch, NotAsGolden, Symptom, WrongVerdict
+from calico_p4.tools.symptoms import Fails, IsDegraded, Judged, NotAsFromScratch, NotAsGolden, OtherwiseFresh, Symptom, WrongVerdict
 
 
 def reproduction(recording: str, symptom: Symptom, smaller: Smaller, origin: str, frames: int) -> str:
@@ -27,6 +27,7 @@ def reproduction(recording: str, symptom: Symptom, smaller: Smaller, origin: str
 def _what(symptom: Symptom) -> str:
     return {
         WrongVerdict: "A packet is decided wrongly.",
+        OtherwiseFresh: "A packet is decided otherwise than if the state had been told in one go.",
         IsDegraded: "An object is Degraded that should not be.",
         NotAsFromScratch: "The rows tell how the state was reached.",
         NotAsGolden: "Rows are wanted that should not be.",
@@ -44,6 +45,9 @@ def _body(symptom: Symptom, smaller: Smaller, opened: str) -> list[str]:
                     "    assert stream.send(**packet)[:2] == before[:2]"]  # fmt: skip
         case WrongVerdict():
             return [f"with {opened} as stream:", f"    assert stream.send(**{dict(symptom.packet)!r}).verdict == {symptom.expected!r}"]
+        case OtherwiseFresh():
+            return [f"packet = {dict(symptom.packet)!r}", f"with {opened} as stream, stream.fresh() as fresh:",
+                    "    assert stream.send(**packet)[:2] == fresh.send(**packet)[:2]"]  # fmt: skip
         case IsDegraded():
             name = smaller.shown[0].object
             return [f"with {opened} as stream:", f"    assert not [line for line in stream.degraded() if line.startswith({name + ': '!r})]"]

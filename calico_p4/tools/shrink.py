@@ -11,19 +11,24 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from calico_p4.tools.lint import lint
-from calico_p4.tools.product import frames_of
+from calico_p4.tools.product import frames_of, state_of
 from calico_p4.tools.references import Ref, references, subject
 from calico_p4.tools.sequence import renumbered
 from calico_p4.tools.symptoms import NothingWrong, Symptom, showing
 from calico_p4.tools.trees import Node, droppable, tree
 from felix_proto import types as felix
 from felix_proto.decode import DecodeError, Decoder
+from felix_proto.framing import Frame
 
 T = TypeVar("T")
 _PINNED = (felix.ConfigUpdate, felix.InSync)
 _TOLERATED = frozenset(("sequence", "unreferenced"))
 _COLLECTED = ("IPSet", "Policy", "Profile")
 """Kinds of objects that Felix sends only because others refer to them."""
+
+
+class _OutOfTime(Exception):
+    """What has been reached is the answer."""
 
 
 class Item(NamedTuple):
@@ -56,6 +61,7 @@ class Shrinker:
         self._allowed = _TOLERATED | {violation.rule for violation in lint(frames_of(payloads))}
         self._tried: dict[tuple[Item, ...], bool] = {}
         self._wanted: Any = ()
+        self._meaning = {} if symptom.judges else _meaning(frames_of(payloads))
         self._replays = 0
 
     def run(self) -> Smaller:
@@ -64,15 +70,22 @@ class Shrinker:
         if not self._wanted:
             raise NothingWrong("it does not show at the end of the stream")
         self._tried[tuple(self._items.values())] = True
+        complete = False
+        with suppress(_OutOfTime):
+            self._shrink()
+            complete = True
+        payloads = list(renumbered(item.payload for item in self._items.values()))
+        good = sum(item.early for item in self._items.values()) if self._good is not None else None
+        return Smaller(payloads, good, self._wanted, self._replays, complete)
+
+    def _shrink(self) -> None:
         size = -1
-        while size != (size := self._size()) and self._in_time():
+        while size != (size := self._size()):
             self._drop_objects()
             self._drop_messages()
             if self._symptom.judges:
                 self._drop_inside()
-        payloads = list(renumbered(item.payload for item in self._items.values()))
-        good = sum(item.early for item in self._items.values()) if self._good is not None else None
-        return Smaller(payloads, good, self._wanted, self._replays, self._in_time())
+        self._move_late()
 
     def _size(self) -> int:
         return sum(len(item.payload) for item in self._items.values())
@@ -94,14 +107,17 @@ class Shrinker:
         key = tuple(items.values())
         if key not in self._tried:
             if not self._in_time():
-                return False
+                raise _OutOfTime
             self._tried[key] = self._legal(key) and self._symptom.same(self._wanted, self._show(key))
         if self._tried[key]:
             self._items = items
         return self._tried[key]
 
     def _legal(self, items: Iterable[Item]) -> bool:
-        return all(violation.rule in self._allowed for violation in lint(frames_of([item.payload for item in items])))
+        frames = frames_of([item.payload for item in items])
+        if not all(violation.rule in self._allowed for violation in lint(frames)):
+            return False
+        return self._symptom.judges or _meaning(frames).items() <= self._meaning.items()
 
     def _decoded(self, items: dict[int, Item]) -> Iterator[tuple[int, felix.Payload]]:
         decoder = Decoder()
@@ -168,6 +184,20 @@ class Shrinker:
             node.dropped = dropped
         return False
 
+    def _move_late(self) -> None:
+        """Send what nothing refers to at InSync only when something does, as Felix would."""
+        messages = list(self._decoded(self._items))
+        synced = next(place for place, payload in messages if isinstance(payload, felix.InSync))
+        for ref in _orphans(messages[: [place for place, _ in messages].index(synced)]):
+            own = [place for place, payload in messages if place < synced and subject(payload) == ref]
+            user = next((place for place, payload in messages if place > synced and ref in references(payload)), None)
+            if user is not None:
+                moved = [self._items[place]._replace(early=self._items[user].early) for place in own]
+                order = [[item] if place != user else [*moved, item] for place, item in self._items.items() if place not in own]
+                if self._try(dict(enumerate(item for part in order for item in part))):
+                    return self._move_late()
+        return None
+
     def _without_orphans(self, items: dict[int, Item]) -> dict[int, Item]:
         """Leave out the objects to which nothing refers any more, but something did."""
         already = _orphans(self._decoded(self._items))
@@ -175,6 +205,15 @@ class Shrinker:
             while gone := _orphans(self._decoded(items)) - already:
                 items = {place: items[place] for place, payload in self._decoded(items) if subject(payload) not in gone}
         return items
+
+
+def _meaning(frames: Sequence[Frame]) -> dict[Ref, Any]:
+    """Return what the objects that decide on packets have come to."""
+    store = state_of(frames)
+    sets = {name: (known.type, frozenset(known.members)) for name, known in store.ip_sets.items()}
+    objects: dict[str, Any] = {"IPSet": sets, "Policy": store.policies, "Profile": store.profiles, "Endpoint": store.endpoints,
+                             "HostEndpoint": store.host_endpoints}  # fmt: skip
+    return {Ref(kind, key): value for kind, values in objects.items() for key, value in values.items()}
 
 
 def _orphans(messages: Iterable[tuple[int, felix.Payload]]) -> set[Ref]:

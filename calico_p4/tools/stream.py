@@ -8,8 +8,10 @@ from typing import Any, NamedTuple, Self
 
 from calico_p4.packets import Packet as Sent
 from calico_p4.switch import embedded
-from calico_p4.tools.product import Run, quiet
+from calico_p4.tools.product import Port, Run, quiet, snapshot_of, state_of
+from felix_proto.framing import Frame
 from felix_proto.recordings import read_recording
+from felix_proto.types import Message
 
 
 class Verdict(NamedTuple):
@@ -46,11 +48,13 @@ class Stream:
         TargetError: the switch failed.
     """
 
-    def __init__(self, recording: str | Path, after: int | None = None, ports: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(self, recording: str | Path, after: int | None = None, ports: Sequence[Port] = ()) -> None:
         """``after``: how many frames; all if not given. ``ports``: as in a ports file of the replay contract."""
+        self._open([frame for frame in read_recording(recording) if after is None or frame.index < after], ports, str(recording))
+
+    def _open(self, frames: Sequence[Frame | Message], ports: Sequence[Port], source: str) -> None:
         quiet()
-        self._path = str(recording)
-        frames = [frame for frame in read_recording(recording) if after is None or frame.index < after]
+        self._path, self._ports = source, ports
         self._switch = embedded()
         try:
             self._switch.prepare()
@@ -60,6 +64,13 @@ class Stream:
         except BaseException:
             self._switch.close()
             raise
+
+    def fresh(self) -> Self:
+        """Return the same state in another driver, as a new Felix would tell it: packets are to be decided alike."""
+        frames = [item for item in self._run.all_frames if isinstance(item, Frame)]
+        other = type(self).__new__(type(self))
+        other._open(snapshot_of(state_of(frames)), self._ports, f"{self._path}, told anew")
+        return other
 
     def close(self) -> None:
         """End the switch."""

@@ -7,7 +7,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any, Protocol
 
 from calico_p4.degraded import Degraded
-from calico_p4.tools.moments import Asked, Moment, look, prefix
+from calico_p4.tools.moments import Asked, Moment, decision, look, prefix
 from calico_p4.tools.product import Packet, Port
 from calico_p4.tools.sequence import renumbered
 from felix_proto.framing import encode_frame
@@ -31,7 +31,7 @@ class Symptom(Protocol):
     needs_reference: bool
     """Whether it is a change from a good moment, which must be at or after InSync."""
     judges: bool
-    """Whether it tells right from wrong in any stream; else what decides on the packet must stay as it is."""
+    """Whether it tells right from wrong in any stream; else the objects that are left must mean what they meant."""
 
     def look(self, payloads: Sequence[bytes], points: Sequence[int]) -> dict[int, Moment]: ...
 
@@ -54,10 +54,11 @@ class _Replayed:
 class WrongVerdict(_Replayed):
     """A packet is not decided as expected; or, without an expectation, not as at the good moment."""
 
+    judges = False
+
     def __init__(self, packet: Packet, expected: str | None = None, ports: Sequence[Port] = ()) -> None:
         """``expected``: allow or deny."""
         self.packet, self.expected = packet, expected
-        self.judges = expected is None
         self.asked, self.needs_reference = Asked(packet, rows=True, ports=ports), expected is None
 
     def seen(self, now: Moment, reference: Moment | None) -> Any:
@@ -72,6 +73,24 @@ class WrongVerdict(_Replayed):
     def same(self, one: Any, other: Any) -> bool:
         """The same before and after."""
         return bool(one == other)
+
+
+class OtherwiseFresh(_Replayed):
+    """A packet is decided otherwise than by a driver to which a new Felix told the same state."""
+
+    def __init__(self, packet: Packet, ports: Sequence[Port] = ()) -> None:
+        self.packet = packet
+        self.asked, self.needs_reference = Asked(packet, rows=True, scratch=True, ports=ports), False
+
+    def seen(self, now: Moment, reference: Moment | None) -> Any:
+        """Return both decisions."""
+        del reference
+        fresh = decision(now.fresh_answer)
+        return (fresh, now.decision) if now.answer is not None and fresh != now.decision else ()
+
+    def same(self, one: Any, other: Any) -> bool:
+        """The same verdicts and reasons, be they of other rules."""
+        return bool(one) and bool(other) and [each[:2] for each in one] == [each[:2] for each in other]
 
 
 class IsDegraded(_Replayed):
@@ -99,12 +118,12 @@ class NotAsFromScratch(_Replayed):
     """The rows tell how the state was reached: they are not those of a driver that met it in one go."""
 
     def __init__(self, ports: Sequence[Port] = ()) -> None:
-        self.asked, self.needs_reference = Asked(scratch=True, ports=ports), False
+        self.asked, self.needs_reference = Asked(rows=True, scratch=True, ports=ports), False
 
     def seen(self, now: Moment, reference: Moment | None) -> Any:
         """Return the lines that only one has, those too many marked with "+"."""
         del reference
-        return tuple(marked(now.rows.keys() - now.scratch, now.scratch - now.rows.keys())) if not now.fault else ()
+        return tuple(marked(now.rows.keys() - now.fresh_rows, now.fresh_rows - now.rows.keys())) if not now.fault else ()
 
     def same(self, one: Any, other: Any) -> bool:
         """Some table has rows too many, or too few, in both."""

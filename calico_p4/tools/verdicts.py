@@ -3,10 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from calico_p4.tools.product import Packet, frames_of, replayed
+from calico_p4.tools.product import Packet, frames_of, replayed, state_of
 from calico_p4.tools.sample import Sampler
-from datastore.intent import IntentError, IntentStore
-from felix_proto.decode import Decoder
 
 _RULE = ("stage", "action", "policy_index", "rule_index")
 
@@ -19,20 +17,9 @@ class Difference(NamedTuple):
     after: Any
 
 
-def state_of(payloads: Sequence[bytes]) -> IntentStore:
-    """Return what a stream adds up to."""
-    store, decoder = IntentStore(), Decoder()
-    for frame in frames_of(payloads):
-        try:
-            store.apply(decoder.decode(frame).payload)
-        except IntentError:
-            continue  # the driver passes over it, too
-    return store
-
-
 def compare(before: Sequence[bytes], after: Sequence[bytes], change: Callable[[Packet], Packet], count: int, seed: int = 0) -> list[Difference]:
     """Send ``count`` packets drawn from the first stream's state through both streams; ``change`` gives a packet the second one's names."""
-    packets = Sampler(state_of(before), seed).packets(count)
+    packets = Sampler(state_of(frames_of(before)), seed).packets(count)
     return differences(before, after, packets, [change(packet) for packet in packets])
 
 

@@ -11,12 +11,12 @@ from click.testing import CliRunner
 from calico_p4.cli.redact import command as redact
 from calico_p4.tools.coverage import _messages
 from calico_p4.tools.lint import lint
-from calico_p4.tools.product import frames_of
+from calico_p4.tools.product import frames_of, state_of
 from calico_p4.tools.pseudonyms import Addresses, Names
 from calico_p4.tools.redact import Redactor
 from calico_p4.tools.sample import Sampler
 from calico_p4.tools.text import to_text
-from calico_p4.tools.verdicts import compare, differences, state_of
+from calico_p4.tools.verdicts import compare, differences
 from calico_p4.tools.wire import TO_DATAPLANE
 from felix_proto import felixbackend_pb2 as pb
 from felix_proto.recordings import read_recording
@@ -40,7 +40,7 @@ def redacted(payloads: list[bytes], key: bytes = b"key") -> tuple[Redactor, list
 def test_2000_packets_are_decided_as_before(name: str):
     before = payloads_of(name)
     redactor, after = redacted(before)
-    packets = Sampler(state_of(before)).packets(2000)
+    packets = Sampler(state_of(frames_of(before))).packets(2000)
     assert len(packets) == 2000
     assert differences(before, after, packets, [redactor.packet(packet) for packet in packets]) == []
     assert not list(lint(frames_of(after)))
