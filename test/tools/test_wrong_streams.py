@@ -229,7 +229,7 @@ def test_a_truncated_recording_is_named(tmp_path: Path, short: Path):
 
 
 def test_time_runs_out(short: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    hasty_sets(monkeypatch)
-    answer = run(minimize, short, "--scratch", "-o", tmp_path / "small", "--seconds", 0.5)
+    forgetful_policies(monkeypatch)
+    answer = run(minimize, short, "--packet", PACKET, "--scratch", "-o", tmp_path / "small", "--seconds", 0.5)
     assert answer.exit_code == 0 and "it may become smaller yet" in answer.stderr
     assert (tmp_path / "small").stat().st_size <= short.stat().st_size
