@@ -3,7 +3,7 @@
 Frames are hand-made and enter as ``raw`` packets of the replay contract; answers are those of ``calico-p4 replay``.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -22,6 +22,7 @@ from test.support.model_target import ModelTarget
 from test.support.world import World
 
 Answered = dict[str, Any]
+Ports = Sequence[Mapping[str, Any]]
 
 
 class Product:
@@ -29,10 +30,11 @@ class Product:
 
     channel: Any = None
 
-    def __init__(self, switch: Any) -> None:
+    def __init__(self, switch: Any, ports: Ports = ()) -> None:
+        """``ports`` is the content of a ports file."""
         self.switch = switch
         switch.prepare()
-        self.driver = Driver(switch, Allocator())
+        self.driver = Driver(switch, Allocator(), ports)
         self._bench = Bench(self.driver, switch.bench)
 
     def flush(self, payloads: Iterable[felix.Payload], rest: bool = False) -> None:
@@ -54,15 +56,15 @@ class Product:
         self.switch.close()
 
 
-def on_model(seed: int = 0) -> Product:
+def on_model(seed: int = 0, ports: Ports = ()) -> Product:
     """Return a product over the model of a switch: fast, and no P4 in it."""
-    return Product(ModelTarget(seed))
+    return Product(ModelTarget(seed), ports)
 
 
-def on_embedded() -> Product:
+def on_embedded(ports: Ports = ()) -> Product:
     """Return a product over a fresh embedded target in this process; ``channel`` is for other clients of that target."""
     target = InProcessTarget()
-    product = Product(Switch(target.channel, target.stop))
+    product = Product(Switch(target.channel, target.stop), ports)
     product.channel = target.channel
     return product
 
