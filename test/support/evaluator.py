@@ -83,7 +83,7 @@ def interface_owner(world: World, name: str) -> felix.WorkloadEndpoint | None:
 
 def address_owner(world: World, address: str) -> felix.WorkloadEndpoint | None:
     """Return the endpoint that an address belongs to: of several, the one with the lowest id (replay contract, "Decided")."""
-    return _lowest(endpoint for endpoint in world.endpoints.values() if _inside(address, own_nets(endpoint)))
+    return _lowest(endpoint for endpoint in world.endpoints.values() if inside(address, own_nets(endpoint)))
 
 
 def own_nets(endpoint: felix.WorkloadEndpoint) -> tuple[str, ...]:
@@ -95,7 +95,8 @@ def _lowest(endpoints: Iterable[felix.WorkloadEndpoint]) -> felix.WorkloadEndpoi
     return min(endpoints, key=lambda endpoint: endpoint.id, default=None)
 
 
-def _inside(address: str, cidrs: tuple[str, ...]) -> bool:
+def inside(address: str, cidrs: tuple[str, ...]) -> bool:
+    """Tell whether an address is in one of the CIDRs; what does not parse holds nothing."""
     single = flaws.network(address)
     nets = (flaws.network(cidr) for cidr in cidrs)
     return any(n.version == single.version and single.network_address in n for n in nets if n and single)
@@ -106,26 +107,29 @@ def _leave(path: _Path, sender: felix.WorkloadEndpoint) -> None:
     packet = path.packet
     if sender.state != "active":
         path.drops.append("endpoint_down")
-    if not _may_send_from(sender, packet):
+    if not may_send_from(sender, packet):
         path.drops.append("spoofed")
-    if _encapsulated(path.world, packet):
+    if encapsulated(path.world, packet):
         path.drops.append("encapsulated")
     if not _closed(path, sender, "egress") and not _neighbour_talk_to_host(path):
         _apply(path, sender, "egress")
 
 
-def _may_send_from(sender: felix.WorkloadEndpoint, packet: Packet) -> bool:
-    link_local = packet.proto == ICMPV6 and _inside(packet.src, ("fe80::/10",))
-    return link_local or _inside(packet.src, own_nets(sender) + sender.allow_spoofed_source_prefixes)
+def may_send_from(sender: felix.WorkloadEndpoint, packet: Packet) -> bool:
+    """Tell whether the source guard lets a packet out of a workload."""
+    link_local = packet.proto == ICMPV6 and inside(packet.src, ("fe80::/10",))
+    return link_local or inside(packet.src, own_nets(sender) + sender.allow_spoofed_source_prefixes)
 
 
-def _encapsulated(world: World, packet: Packet) -> bool:
+def encapsulated(world: World, packet: Packet) -> bool:
+    """Tell whether a packet is a tunnel's that workloads may not send."""
     vxlan_port = int(world.config.get("VXLANPort", DEFAULT_VXLAN_PORT))
-    vxlan = packet.proto == UDP and packet.dport == vxlan_port and not _true(world, "AllowVXLANPacketsFromWorkloads")
-    return vxlan or (packet.proto == IPV4_IN_IP and not _true(world, "AllowIPIPPacketsFromWorkloads"))
+    vxlan = packet.proto == UDP and packet.dport == vxlan_port and not true(world, "AllowVXLANPacketsFromWorkloads")
+    return vxlan or (packet.proto == IPV4_IN_IP and not true(world, "AllowIPIPPacketsFromWorkloads"))
 
 
-def _true(world: World, name: str) -> bool:
+def true(world: World, name: str) -> bool:
+    """Tell whether a boolean of the configuration is set to true."""
     return world.config.get(name, "false").lower() in ("true", "1", "yes", "y", "t")
 
 

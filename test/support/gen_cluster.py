@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from felix_proto.types import PolicyID, Profile, Rule, TierInfo, WorkloadEndpoint, WorkloadEndpointID
+from felix_proto.types import HostEndpoint, Payload, PolicyID, Profile, Rule, TierInfo, WorkloadEndpoint, WorkloadEndpointID
 from test.support import gen_values as values
 
 KINDS = ("GlobalNetworkPolicy", "GlobalNetworkPolicy", "NetworkPolicy", "KubernetesNetworkPolicy", "StagedGlobalNetworkPolicy", "StagedNetworkPolicy")
@@ -32,6 +32,10 @@ class Cluster:
     tiers: list[Tier] = field(default_factory=list)
     governs: dict[tuple[PolicyID, WorkloadEndpointID], str] = field(default_factory=dict)
     endpoints: dict[WorkloadEndpointID, WorkloadEndpoint] = field(default_factory=dict)
+    host_endpoints: dict[str, HostEndpoint] = field(default_factory=dict)
+    """With their tiers as they are sent (gen_hosts)."""
+    others: tuple[Payload, ...] = ()
+    """What else the first flush has."""
     config: tuple[tuple[str, str], ...] = ()
     count: int = 0
     flaws: bool = False

@@ -28,7 +28,7 @@ def packet(rng: Random, world: World) -> Sent:
     endpoints = list(world.endpoints.values())
     family = values.version(rng)
     if not endpoints or rng.random() < 0.05:
-        return _build(rng, family, values.address(rng, family), values.address(rng, family), rng.choice((HOST, UPLINK, "cali-none")), {})
+        return built(rng, family, values.address(rng, family), values.address(rng, family), rng.choice((HOST, UPLINK, "cali-none")), {})
     owner, direction = rng.choice(endpoints), rng.choice(("ingress", "egress"))
     families = [f for f, nets in ((4, owner.ipv4_nets), (6, owner.ipv6_nets)) if nets]
     family = rng.choice(families) if families and rng.random() < 0.98 else family
@@ -42,11 +42,11 @@ def _aimed(rng: Random, world: World, owner: WorkloadEndpoint, direction: str, f
     hints = _hints(rng, world, rule, family, own)
     if direction == "egress":
         src = own if rng.random() < 0.92 else rng.choice((values.address(rng, family), "fe80::5" if family == 6 else "169.254.0.9"))
-        return _build(rng, family, src, _other(rng, world, hints["dst"], family), owner.name, hints)
+        return built(rng, family, src, _other(rng, world, hints["dst"], family), owner.name, hints)
     src = _other(rng, world, hints["src"], family)
     senders = [e.name for e in world.endpoints.values() if any(n.partition("/")[0] == src for n in e.ipv4_nets + e.ipv6_nets)]
     ingress = rng.choice(senders) if senders and rng.random() < 0.9 else rng.choice((UPLINK,) * 9 + (HOST,))
-    return _build(rng, family, src, own, ingress, hints)
+    return built(rng, family, src, own, ingress, hints)
 
 
 def _own(rng: Random, owner: WorkloadEndpoint, family: int) -> str:
@@ -121,7 +121,13 @@ def _port(rng: Random, hint: int | None) -> int:
     return min(65535, max(0, hint + rng.choice((0, 0, 0, -1, 1))))
 
 
-def _build(rng: Random, family: int, src: str, dst: str, ingress: str, hints: dict[str, Any]) -> Sent:
+def hinted(rng: Random, world: World, rule: Rule, family: int) -> dict[str, Any]:
+    """Fields of a packet that a rule, or its negation, is about."""
+    return _hints(rng, world, rule, family, "::" if family == 6 else "")
+
+
+def built(rng: Random, family: int, src: str, dst: str, ingress: str, hints: dict[str, Any]) -> Sent:
+    """Return a packet between two addresses, its other fields taken from hints or drawn."""
     hinted = hints.get("protocol")
     proto = hinted if hinted is not None and rng.random() < 0.85 else _protocol(rng, hints, family)
     fields: dict[str, Any] = {"fragment": rng.random() < 0.06, "options": rng.random() < 0.06}

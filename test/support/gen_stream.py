@@ -14,7 +14,7 @@ from test.support.world import World
 def first_flush(rng: Random, cluster: Cluster) -> tuple[list[felix.Payload], World]:
     """Return the snapshot up to and including InSync, and the state it leads to."""
     config = felix.ConfigUpdate(config=tuple(sorted(CONFIG.config + cluster.config)))
-    messages = [config, *flush(rng, World(), cluster), HOST, felix.InSync()]
+    messages = [config, *flush(rng, World(), cluster), HOST, *cluster.others, felix.InSync()]
     state = World()
     state.apply_all(messages)
     return messages, state
@@ -28,9 +28,11 @@ def flush(rng: Random, sent: World, cluster: Cluster) -> list[felix.Payload]:
         _shuffled(rng, _changed(sent.policies, wanted.policies, felix.ActivePolicyUpdate)),
         _shuffled(rng, _changed(sent.profiles, wanted.profiles, felix.ActiveProfileUpdate)),
         _shuffled(rng, _endpoint_updates(rng, sent, wanted)),
+        _shuffled(rng, _changed(sent.host_endpoints, wanted.host_endpoints, felix.HostEndpointUpdate)),
     )
     removes = (
         _shuffled(rng, _gone(sent.endpoints, wanted.endpoints, felix.WorkloadEndpointRemove)),
+        _shuffled(rng, _gone(sent.host_endpoints, wanted.host_endpoints, felix.HostEndpointRemove)),
         _shuffled(rng, _gone(sent.profiles, wanted.profiles, felix.ActiveProfileRemove)),
         _shuffled(rng, _gone(sent.policies, wanted.policies, felix.ActivePolicyRemove)),
         _shuffled(rng, _gone(sent.ip_sets, wanted.ip_sets, felix.IPSetRemove)),
@@ -44,7 +46,11 @@ def active(cluster: Cluster) -> World:
     for name, endpoint in cluster.endpoints.items():
         state.endpoints[name] = endpoint._replace(tiers=tiers_of(cluster, name))
         state.profiles |= {p: cluster.profiles[p] for p in endpoint.profile_ids}
-    named = {p for e in state.endpoints.values() for t in e.tiers for p in (*t.ingress_policies, *t.egress_policies)}
+    state.host_endpoints = dict(cluster.host_endpoints)
+    for host in cluster.host_endpoints.values():
+        state.profiles |= {p: cluster.profiles[p] for p in host.profile_ids}
+    tiers = [t for e in state.endpoints.values() for t in e.tiers] + [t for e in state.host_endpoints.values() for t in tiers_of_host(e)]
+    named = {p for t in tiers for p in (*t.ingress_policies, *t.egress_policies)}
     for policy in sorted(named):
         inbound, outbound = cluster.policies[policy]
         state.policies[policy] = felix.Policy(policy, policy.namespace, policy.tier or policy.name.partition(".")[0], inbound, outbound)
@@ -52,6 +58,11 @@ def active(cluster: Cluster) -> World:
         if set_id in cluster.sets:
             state.apply(felix.IPSetUpdate(set_id, tuple(cluster.sets[set_id]), _set_type(set_id)))
     return state
+
+
+def tiers_of_host(endpoint: felix.HostEndpoint) -> tuple[felix.TierInfo, ...]:
+    """Return the tiers of all stages of a host endpoint."""
+    return (*endpoint.tiers, *endpoint.untracked_tiers, *endpoint.pre_dnat_tiers, *endpoint.forward_tiers)
 
 
 def _set_type(set_id: str) -> IPSetType:

@@ -83,12 +83,14 @@ def from_scratch(world: World, make: Callable[[], Product] = on_model) -> Produc
 
 def snapshot(world: World, rng: Random) -> list[felix.Payload]:
     """Return the messages of a fresh Felix for a state, each class in random order."""
-    groups: tuple[list[felix.Payload], ...] = (
+    groups: tuple[list[Any], ...] = (
         [felix.IPSetUpdate(name, tuple(content.members), content.type) for name, content in world.ip_sets.items()],
         [felix.ActivePolicyUpdate(name, policy) for name, policy in world.policies.items()],
         [felix.ActiveProfileUpdate(name, profile) for name, profile in world.profiles.items()],
         [felix.WorkloadEndpointUpdate(name, endpoint) for name, endpoint in world.endpoints.items()],
+        [felix.HostEndpointUpdate(name, endpoint) for name, endpoint in world.host_endpoints.items()],
         [felix.HostMetadataUpdate(name, *addresses) for name, addresses in world.hosts.items()],
+        list(world.tunnels.values()),
     )
     for group in groups:
         rng.shuffle(group)

@@ -7,17 +7,32 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import NamedTuple
 
 from felix_proto import types as felix
 from test.support import gen_cluster, gen_packets, gen_stream
 from test.support.compare import differences
-from test.support.evaluator import judge
+from test.support.evaluator import Answer, judge
+from test.support.gen_cluster import Cluster
 from test.support.gen_packets import Sent
 from test.support.minimise import minimise
+from test.support.packet import Packet
 from test.support.product import Product, dump_of, from_scratch, on_model
 from test.support.world import World
 
 Make = Callable[[], Product]
+
+
+class Play(NamedTuple):
+    """What is generated, and who says what must become of packets."""
+
+    cluster: Callable[[Random], Cluster]
+    change: Callable[[Random, Cluster], str]
+    packet: Callable[[Random, World], Sent]
+    judge: Callable[[World, Packet, str], Answer]
+
+
+WORKLOADS = Play(gen_cluster.cluster, gen_cluster.change, gen_packets.packet, judge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +42,7 @@ class Shape:
     flushes: int = 6
     packets: int = 50
     changes: int = 3
+    play: Play = WORKLOADS
 
 
 @dataclass
@@ -77,13 +93,13 @@ def trial(seed: int, make: Make, shape: Shape, tally: Tally, scratch: Make = on_
 
 def _script(rng: Random, shape: Shape, world: World) -> Iterator[tuple[list[felix.Payload], bool]]:
     """Yield the messages of each flush, and whether the product may come to rest after it; keeps ``world`` up to date."""
-    cluster = gen_cluster.cluster(rng)
+    cluster = shape.play.cluster(rng)
     messages, _ = gen_stream.first_flush(rng, cluster)
     world.apply_all(messages)
     yield messages, rng.random() < 0.5
     for _ in range(shape.flushes - 1):
         for _ in range(rng.randint(1, shape.changes)):
-            gen_cluster.change(rng, cluster)
+            shape.play.change(rng, cluster)
         messages = gen_stream.flush(rng, world, cluster)
         world.apply_all(messages)
         yield messages, rng.random() < 0.5
@@ -91,16 +107,16 @@ def _script(rng: Random, shape: Shape, world: World) -> Iterator[tuple[list[feli
 
 def _judge_packets(rng: Random, product: Product, world: World, shape: Shape, tally: Tally, seed: int, flushes: list[list[felix.Payload]]) -> None:
     for _ in range(shape.packets):
-        sent = gen_packets.packet(rng, world)
-        found = judged(product, world, sent)
+        sent = shape.play.packet(rng, world)
+        found = judged(product, world, sent, shape.play)
         tally.packets += 1
         if found:
             raise Failure(seed, flushes, sent, found)
 
 
-def judged(product: Product, world: World, sent: Sent) -> list[str]:
+def judged(product: Product, world: World, sent: Sent, play: Play = WORKLOADS) -> list[str]:
     """Send a packet; return how its answer differs from the evaluator's."""
-    answer = judge(world, sent.packet, sent.ingress)
+    answer = play.judge(world, sent.packet, sent.ingress)
     return list(differences(answer, product.send(sent), world))
 
 
@@ -121,19 +137,19 @@ def dump_differences(own: Sequence[str], fresh: Sequence[str]) -> list[str]:
 PINNED = (felix.ConfigUpdate, felix.HostMetadataUpdate, felix.InSync)
 
 
-def minimised(failure: Failure, make: Make, scratch: Make = on_model) -> Failure:
+def minimised(failure: Failure, make: Make, scratch: Make = on_model, play: Play = WORKLOADS) -> Failure:
     """Return a smaller failure of the same kind: the flushes as one list of messages, each flushed by itself."""
     messages = [message for flush in failure.flushes for message in flush]
     wanted = _kinds(failure.found)
 
     def fails(some: list[felix.Payload]) -> bool:
         pinned = sum(isinstance(message, PINNED) for message in some)
-        return pinned == sum(isinstance(message, PINNED) for message in messages) and bool(wanted & _kinds(_differs(some, failure.sent, make, scratch)))
+        return pinned == sum(isinstance(message, PINNED) for message in messages) and bool(wanted & _kinds(_differs(some, failure.sent, make, scratch, play)))
 
     if not fails(messages):
         return failure  # needs the flushes as they were
     small = minimise(messages, fails)
-    return Failure(failure.seed, [[message] for message in small], failure.sent, _differs(small, failure.sent, make, scratch))
+    return Failure(failure.seed, [[message] for message in small], failure.sent, _differs(small, failure.sent, make, scratch, play))
 
 
 def _kinds(found: Sequence[str]) -> set[str]:
@@ -141,7 +157,7 @@ def _kinds(found: Sequence[str]) -> set[str]:
     return {" ".join(text.split()[:2]) for text in found}
 
 
-def _differs(messages: list[felix.Payload], sent: Sent | None, make: Make, scratch: Make) -> list[str]:
+def _differs(messages: list[felix.Payload], sent: Sent | None, make: Make, scratch: Make, play: Play) -> list[str]:
     """Feed messages one by one; return what differs in the end, or the exception that ended it."""
     product, world = make(), World()
     try:
@@ -149,7 +165,7 @@ def _differs(messages: list[felix.Payload], sent: Sent | None, make: Make, scrat
             world.apply(message)
             product.flush([message])
         if sent is not None:
-            return judged(product, world, sent)
+            return judged(product, world, sent, play)
         product.flush((), rest=True)
         return dump_differences(dump_of(product), dump_of(from_scratch(world, scratch)))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what the trial found

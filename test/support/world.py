@@ -27,6 +27,9 @@ class World:
     profiles: dict[str, felix.Profile] = field(default_factory=dict)
     endpoints: dict[felix.WorkloadEndpointID, felix.WorkloadEndpoint] = field(default_factory=dict)
     hosts: dict[str, tuple[str, str]] = field(default_factory=dict)
+    host_endpoints: dict[str, felix.HostEndpoint] = field(default_factory=dict)
+    tunnels: dict[str, felix.Encapsulation] = field(default_factory=dict)
+    """The last Encapsulation under the key "", if there was one."""
 
     def apply_all(self, payloads: Iterable[felix.Payload]) -> None:
         """Apply payloads in order."""
@@ -34,7 +37,7 @@ class World:
             self.apply(payload)
 
     def apply(self, payload: felix.Payload) -> None:
-        """Apply one payload; kinds that policy for workload endpoints does not look at are passed over."""
+        """Apply one payload; kinds that policy does not look at are passed over."""
         match payload:
             case felix.ConfigUpdate():
                 self.config = dict(payload.config)
@@ -58,6 +61,12 @@ class World:
                 self.endpoints[payload.id] = payload.endpoint
             case felix.WorkloadEndpointRemove():
                 self.endpoints.pop(payload.id, None)
+            case felix.HostEndpointUpdate():
+                self.host_endpoints[payload.id] = payload.endpoint
+            case felix.HostEndpointRemove():
+                self.host_endpoints.pop(payload.id, None)
+            case felix.Encapsulation():
+                self.tunnels[""] = payload
             case felix.HostMetadataUpdate():
                 self.hosts[payload.hostname] = (payload.ipv4_addr, payload.ipv6_addr)
             case felix.HostMetadataRemove():
