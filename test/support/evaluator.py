@@ -124,12 +124,11 @@ def may_send_from(sender: felix.WorkloadEndpoint, packet: Packet) -> bool:
 def encapsulated(world: World, packet: Packet) -> bool:
     """Tell whether a packet is a tunnel's that workloads may not send."""
     vxlan_port = int(world.config.get("VXLANPort", DEFAULT_VXLAN_PORT))
-    vxlan = packet.proto == UDP and packet.dport == vxlan_port and not true(world, "AllowVXLANPacketsFromWorkloads")
-    return vxlan or (packet.proto == IPV4_IN_IP and not true(world, "AllowIPIPPacketsFromWorkloads"))
+    vxlan = packet.proto == UDP and packet.dport == vxlan_port and not _true(world, "AllowVXLANPacketsFromWorkloads")
+    return vxlan or (packet.proto == IPV4_IN_IP and not _true(world, "AllowIPIPPacketsFromWorkloads"))
 
 
-def true(world: World, name: str) -> bool:
-    """Tell whether a boolean of the configuration is set to true."""
+def _true(world: World, name: str) -> bool:
     return world.config.get(name, "false").lower() in ("true", "1", "yes", "y", "t")
 
 

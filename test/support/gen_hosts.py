@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 from felix_proto import types as felix
 from felix_proto.types import HostEndpoint, Rule, TierInfo
@@ -12,7 +13,7 @@ from test.support.evaluator import HOST
 from test.support.gen_cluster import Cluster
 from test.support.gen_packets import Sent, built, hinted
 from test.support.gen_packets import packet as workload_packet
-from test.support.host_judge import INTERFACES, governed, judge
+from test.support.host_judge import EVERYWHERE, INTERFACES, governed, inbound_ports, judge, outbound_ports
 from test.support.trial import Play
 from test.support.world import World
 
@@ -22,7 +23,6 @@ SECTIONS = ("tiers", "untracked_tiers", "pre_dnat_tiers", "forward_tiers")
 PEERS = (felix.HostMetadataUpdate("node-b", "10.99.0.12/24", "2001:db8:1::12/64"),)
 FAILSAFES = (None, None, "none", "tcp:22", "tcp:198.51.100.0/24:22,udp:53,tcp:[2001:db8::/32]:443", "80,udp:10.99.0.0/24:68")
 NEAR = {4: ("10.99.0.12", "10.99.0.7", "192.0.2.77"), 6: ("2001:db8:1::12", "2001:db8:99::7")}
-FAILSAFE_PORTS = (22, 53, 67, 68, 80, 179, 443, 6443)
 
 
 def cluster(rng: Random) -> Cluster:
@@ -116,16 +116,30 @@ def _still_there(made: Cluster, section: str, tiers: tuple[TierInfo, ...]) -> tu
 
 def packet(rng: Random, world: World) -> Sent:
     """Draw a packet: half of them with fields taken from a rule of some host endpoint."""
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         return _elsewhere(rng, workload_packet(rng, world))
     family = values.version(rng)
     source, target = rng.choice(("network", "network", "workload", "host")), rng.choice(("network", "workload", "host", "host"))
     rule = _some_rule(rng, world)
     hints = hinted(rng, world, rule, family)
-    if rng.random() < 0.25:
-        hints[rng.choice(("dport", "sport"))] = rng.choice(FAILSAFE_PORTS)
+    drawn = rng.random()
+    if drawn < 0.2:
+        _hint_failsafe(rng, world, family, hints)
+    elif drawn < 0.25:
+        hints |= {"protocol": rng.choice((4, 17)), "dport": 4789, "src": rng.choice(NEAR[family]), "dst": rng.choice(NEAR[family])}
     src, ingress = _source(rng, world, source, family, hints["src"])
     return built(rng, family, src, _target(rng, world, target, family, hints["dst"]), ingress, hints)
+
+
+def _hint_failsafe(rng: Random, world: World, family: int, hints: dict[str, Any]) -> None:
+    """To a failsafe port or back from it, from its net if it has one, or beside all that."""
+    known = [*inbound_ports(world), *outbound_ports(world)]
+    if known:
+        port = rng.choice(known)
+        hints |= {"protocol": port.protocol, rng.choice(("dport", "dport", "sport")): port.port}
+        address = port.nets[0].partition("/")[0]
+        if port.nets != EVERYWHERE and (":" in address) == (family == 6) and rng.random() < 0.7:
+            hints |= {"src": address, "dst": address}
 
 
 def _elsewhere(rng: Random, sent: Sent) -> Sent:

@@ -26,7 +26,6 @@ from test.support.evaluator import (
     inside,
     interface_owner,
     may_send_from,
-    true,
 )
 from test.support.packet import ICMPV6, IPV4_IN_IP, UDP, Packet, has_ports, is_icmp, make
 from test.support.product import Ports
@@ -302,13 +301,15 @@ def _fragment(world: World, packet: Packet, ingress: str) -> Answer:
     can be part of and others not: stages are asked one by one, each about the fragment as it is.
     """
     answers, excused = zip(*(_walked(world, whole, ingress) for whole in _wholes(packet)), strict=True)
-    reasons = frozenset(DROPS).union(*(answer.reasons for answer in answers))
     unsure = (Stage("", Decision(END_OF_PROFILES), certain=False),)
     passes = len(set(excused)) > 1 or all(answer.verdict == ALLOW for answer in answers)
-    return Answer(EITHER if passes else DENY, answers[0].reason, answers[0].out, unsure, reasons)
+    return Answer(EITHER if passes else DENY, answers[0].reason, answers[0].out, unsure, ANY_REASON)
 
 
-DROPS = ("policy", "default_deny", "fragment", "degraded", "spoofed", "endpoint_down", "encapsulated", "endpoint_action", "ttl", "unknown_port")
+ANY_REASON = frozenset((
+    "policy", "default_deny", "fragment", "degraded", "spoofed", "endpoint_down", "encapsulated", "endpoint_action", "ttl", "unknown_port",
+    "no_policy", "untracked", "failsafe", "host_to_workload",
+))  # fmt: skip
 
 
 def _wholes(packet: Packet) -> Iterator[Packet]:

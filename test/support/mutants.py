@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from felix_proto import types as felix
 from felix_proto.types import IPSetType, PolicyID, PortRange, Rule
 from test.support.product import Product, on_model
-from test.support.trial import Failure, Shape, Tally, trial
+from test.support.trial import WORKLOADS, Failure, Play, Shape, Tally, trial
 
 Read = Callable[[felix.Payload], felix.Payload | None]
 Spell = Callable[[str, Any, Any], tuple[str, Any, Any] | None]
@@ -56,11 +56,11 @@ class Mutant(NamedTuple):
     make: Callable[[], Product]
 
 
-def _misreading(name: str, fresh: Callable[[], Read]) -> Mutant:
-    """``fresh`` makes the reader, for one may remember what it has read."""
+def misreading(name: str, fresh: Callable[[], Read], right: Callable[[], Product] = on_model) -> Mutant:
+    """A product that reads wrongly. ``fresh`` makes the reader, for one may remember what it has read; ``right`` the product."""
 
     def make() -> Product:
-        product = on_model()
+        product = right()
         product.__class__ = _Misreading
         product.read = fresh()  # type: ignore[attr-defined]
         return product
@@ -68,9 +68,11 @@ def _misreading(name: str, fresh: Callable[[], Read]) -> Mutant:
     return Mutant(name, make)
 
 
-def _misspelling(name: str, spell: Spell) -> Mutant:
+def misspelling(name: str, spell: Spell, right: Callable[[], Product] = on_model) -> Mutant:
+    """A product whose rows are wrong."""
+
     def make() -> Product:
-        product = on_model()
+        product = right()
         product.driver.translator = _Misspelling(product.driver.translator, spell)  # type: ignore[assignment]
         return product
 
@@ -294,71 +296,71 @@ def _shorter(value: int, mask: int) -> tuple[int, int]:
 
 
 _ALL: tuple[Mutant, ...] = (
-    _misreading("directions are swapped", _owners(_swapped)),
-    _misreading("negated nets are dropped", _dropped("not_src_net", "not_dst_net")),
-    _misreading("negated sets are dropped", _dropped("not_src_ip_set_ids", "not_dst_ip_set_ids")),
-    _misreading("negated ports are dropped", _dropped("not_src_ports", "not_dst_ports")),
-    _misreading("negated named ports are dropped", _dropped("not_src_named_port_ip_set_ids", "not_dst_named_port_ip_set_ids")),
-    _misreading("not_protocol is dropped", _dropped("not_protocol")),
-    _misreading("not_icmp is dropped", _dropped("not_icmp")),
-    _misreading("ports are ignored", _dropped("src_ports", "dst_ports")),
-    _misreading("services are ignored", _dropped("dst_ip_port_set_ids")),
-    _misreading("ip_version is ignored", _dropped("ip_version")),
-    _misreading("OR for AND across sets", _rules(_any_of_sets)),
-    _misreading("named ports push numeric ones aside", _rules(_ports_and_named)),
-    _misreading("family filter of negated lists is missing", _rules(_negated_for_both)),
-    _misreading("family filter of positive lists is missing", _rules(_positive_for_both)),
-    _misreading("ICMP code is ignored", _rules(_no_code)),
-    _misreading("last port of a range is left out", _rules(_off_by_one)),
-    _misreading("port 0 is no port", _rules(_from_one)),
-    _misreading("log ends evaluation", _owners(_without_rest_after_log)),
-    _misreading("an empty action denies", _action("", "deny")),
-    _misreading("pass allows", _action("pass", "allow")),
-    _misreading("next-tier denies", _action("next-tier", "deny")),
-    _misreading("staged policies are enforced", lambda: _unstaged),
-    _misreading("an empty default action passes", _tiers(lambda tier: tier._replace(default_action=tier.default_action or "Pass"))),
-    _misreading("a default action of Pass denies", _tiers(lambda tier: tier._replace(default_action="Deny"))),
-    _misreading("the last policy of a tier is forgotten", _tiers(lambda tier: tier._replace(ingress_policies=tier.ingress_policies[:-1]))),
-    _misreading("tiers are taken in reverse", _endpoints(lambda endpoint: endpoint._replace(tiers=endpoint.tiers[::-1]))),
-    _misreading("profiles are taken in reverse", _endpoints(lambda endpoint: endpoint._replace(profile_ids=endpoint.profile_ids[::-1]))),
-    _misreading("every state is active", _endpoints(lambda endpoint: endpoint._replace(state="active"))),
-    _misreading("second addresses are forgotten", _endpoints(lambda endpoint: endpoint._replace(ipv4_nets=endpoint.ipv4_nets[:1]))),
-    _misreading("spoofing is never allowed", _endpoints(lambda endpoint: endpoint._replace(allow_spoofed_source_prefixes=()))),
-    _misreading("lists stay stale after an edit", _first_word_only((felix.ActivePolicyUpdate, felix.ActiveProfileUpdate))),
-    _misreading("bindings stay stale after an edit", _first_word_only((felix.WorkloadEndpointUpdate,))),
-    _misreading("removed members stay", _deltas(lambda delta: delta._replace(removed_members=()))),
-    _misreading("added members are missed", _deltas(lambda delta: delta._replace(added_members=()))),
-    _misreading("SCTP members are lost", lambda: _no_sctp),
-    _misreading("members count as hosts", lambda: _members_as_hosts),
-    _misspelling("priorities are upside down", _upside_down),
-    _misspelling("source and destination identities are mixed up", _sides_swapped),
-    _misspelling("IPv6 addresses have no identity", _without("identity_host_v6", "identity_net_v6")),
-    _misspelling("prefixes have no identity", _without("identity_net_v4", "identity_net_v6")),
-    _misspelling("the own side is never asked", _without("self_class")),
-    _misspelling("fragments are forgotten", _no_fragments),
-    _misspelling("decisions are put down to another rule", _wrong_slot),
-    _misspelling("rows that should go stay", _no_deletes),
-    _misspelling("port prefixes are one bit too short", _wide_ports),
+    misreading("directions are swapped", _owners(_swapped)),
+    misreading("negated nets are dropped", _dropped("not_src_net", "not_dst_net")),
+    misreading("negated sets are dropped", _dropped("not_src_ip_set_ids", "not_dst_ip_set_ids")),
+    misreading("negated ports are dropped", _dropped("not_src_ports", "not_dst_ports")),
+    misreading("negated named ports are dropped", _dropped("not_src_named_port_ip_set_ids", "not_dst_named_port_ip_set_ids")),
+    misreading("not_protocol is dropped", _dropped("not_protocol")),
+    misreading("not_icmp is dropped", _dropped("not_icmp")),
+    misreading("ports are ignored", _dropped("src_ports", "dst_ports")),
+    misreading("services are ignored", _dropped("dst_ip_port_set_ids")),
+    misreading("ip_version is ignored", _dropped("ip_version")),
+    misreading("OR for AND across sets", _rules(_any_of_sets)),
+    misreading("named ports push numeric ones aside", _rules(_ports_and_named)),
+    misreading("family filter of negated lists is missing", _rules(_negated_for_both)),
+    misreading("family filter of positive lists is missing", _rules(_positive_for_both)),
+    misreading("ICMP code is ignored", _rules(_no_code)),
+    misreading("last port of a range is left out", _rules(_off_by_one)),
+    misreading("port 0 is no port", _rules(_from_one)),
+    misreading("log ends evaluation", _owners(_without_rest_after_log)),
+    misreading("an empty action denies", _action("", "deny")),
+    misreading("pass allows", _action("pass", "allow")),
+    misreading("next-tier denies", _action("next-tier", "deny")),
+    misreading("staged policies are enforced", lambda: _unstaged),
+    misreading("an empty default action passes", _tiers(lambda tier: tier._replace(default_action=tier.default_action or "Pass"))),
+    misreading("a default action of Pass denies", _tiers(lambda tier: tier._replace(default_action="Deny"))),
+    misreading("the last policy of a tier is forgotten", _tiers(lambda tier: tier._replace(ingress_policies=tier.ingress_policies[:-1]))),
+    misreading("tiers are taken in reverse", _endpoints(lambda endpoint: endpoint._replace(tiers=endpoint.tiers[::-1]))),
+    misreading("profiles are taken in reverse", _endpoints(lambda endpoint: endpoint._replace(profile_ids=endpoint.profile_ids[::-1]))),
+    misreading("every state is active", _endpoints(lambda endpoint: endpoint._replace(state="active"))),
+    misreading("second addresses are forgotten", _endpoints(lambda endpoint: endpoint._replace(ipv4_nets=endpoint.ipv4_nets[:1]))),
+    misreading("spoofing is never allowed", _endpoints(lambda endpoint: endpoint._replace(allow_spoofed_source_prefixes=()))),
+    misreading("lists stay stale after an edit", _first_word_only((felix.ActivePolicyUpdate, felix.ActiveProfileUpdate))),
+    misreading("bindings stay stale after an edit", _first_word_only((felix.WorkloadEndpointUpdate,))),
+    misreading("removed members stay", _deltas(lambda delta: delta._replace(removed_members=()))),
+    misreading("added members are missed", _deltas(lambda delta: delta._replace(added_members=()))),
+    misreading("SCTP members are lost", lambda: _no_sctp),
+    misreading("members count as hosts", lambda: _members_as_hosts),
+    misspelling("priorities are upside down", _upside_down),
+    misspelling("source and destination identities are mixed up", _sides_swapped),
+    misspelling("IPv6 addresses have no identity", _without("identity_host_v6", "identity_net_v6")),
+    misspelling("prefixes have no identity", _without("identity_net_v4", "identity_net_v6")),
+    misspelling("the own side is never asked", _without("self_class")),
+    misspelling("fragments are forgotten", _no_fragments),
+    misspelling("decisions are put down to another rule", _wrong_slot),
+    misspelling("rows that should go stay", _no_deletes),
+    misspelling("port prefixes are one bit too short", _wide_ports),
 )  # fmt: skip
 MUTANTS = {mutant.name: mutant for mutant in _ALL}
 
 
-def caught(mutant: Mutant, clusters: int = 60, first: int = 0) -> tuple[Failure | None, Tally]:
+def caught(mutant: Mutant, clusters: int = 60, first: int = 0, play: Play = WORKLOADS) -> tuple[Failure | None, Tally]:
     """Run trials until one catches the mutant; returns what it found, None if the mutant got through."""
     tally = Tally()
     for seed in range(first, first + clusters):
         try:
-            trial(seed, mutant.make, Shape(), tally, scratch=mutant.make)
+            trial(seed, mutant.make, Shape(play=play), tally, scratch=mutant.make)
         except Failure as failure:
             return failure, tally
     return None, tally
 
 
-def main() -> int:
+def main(mutants: Iterable[Mutant], play: Play = WORKLOADS) -> int:
     """Report on every mutant; returns the number that got through."""
     through = 0
-    for mutant in _ALL:
-        failure, tally = caught(mutant)
+    for mutant in mutants:
+        failure, tally = caught(mutant, play=play)
         through += failure is None
         how = failure.found[0].partition(",")[0][:80] if failure else "NOT CAUGHT"
         print(f"{mutant.name:55} {tally.clusters + 1:3} clusters {tally.packets:6} packets  {how}")
@@ -366,4 +368,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(_ALL))
