@@ -21,7 +21,6 @@ from calico_p4.switch import Switch, port_numbers
 from datastore.allocator import Allocator
 from datastore.dirty import Dirty, MemberDelta
 from datastore.intent import IntentError, IntentStore
-from datastore.kubernetes import KubernetesStore
 from datastore.tracker import Change, Op, Tracker
 from felix_proto.types import Payload, WorkloadEndpointID
 from k8s_p4.rows import TABLES
@@ -37,8 +36,6 @@ class Driver:
     def __init__(self, switch: Switch | None, allocator: Allocator, extra_ports: Sequence[Mapping[str, Any]] = ()) -> None:
         """``switch`` must be prepared; None: there is none yet, `attach` brings it. ``extra_ports``: see PortInventory."""
         self.store = IntentStore()
-        self.kubernetes = KubernetesStore()
-        """Services and what belongs to them; whoever feeds the driver fills it."""
         self.tracker = Tracker()
         self.translator = Translator(allocator)
         self.ports = PortInventory(port_numbers(switch, allocator), extra_ports)
@@ -246,6 +243,7 @@ def everything(store: IntentStore) -> Dirty:
         service_accounts=set(store.service_accounts),
         namespaces=set(store.namespaces),
         wireguard=set(store.wireguard),
+        kubernetes=store.kubernetes.everything(),
         config=True,
         bgp=True,
         encapsulation=True,

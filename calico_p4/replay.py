@@ -142,7 +142,8 @@ class Replay:
         self._answers: dict[int, dict[str, Any]] = {}
         self._packets = inputs.packets
         self._applied = 0
-        driver.kubernetes.configured = driver.kubernetes.in_sync = options.k8s is not None
+        kubernetes = driver.store.kubernetes
+        kubernetes.configured = kubernetes.in_sync = options.k8s is not None
         self._flushed = 0
 
     def frames(self) -> None:
@@ -184,7 +185,7 @@ class Replay:
     def _kubernetes(self) -> None:
         """Tell of the Kubernetes objects whose place in the recording this is."""
         while self._objects and self._objects[0].after <= self._applied:
-            self._objects.popleft().apply(self.driver.kubernetes)
+            self._objects.popleft().apply(self.driver.store.kubernetes)
 
     def _configured(self, payload: Payload) -> Payload:
         """Lay the configuration file over Felix's configuration."""
@@ -265,5 +266,5 @@ class Replay:
 
     def _not_configured(self) -> Iterator[Degraded]:
         """Kubernetes objects that were given: services have no place in the pipeline yet."""
-        for namespace, name in self.driver.kubernetes.services:
+        for namespace, name in self.driver.store.kubernetes.services:
             yield Degraded(f"Service {namespace}/{name}", "Kubernetes objects are not translated yet", "partial")

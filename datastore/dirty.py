@@ -21,6 +21,22 @@ class MemberDelta(NamedTuple):
     removed: set[str]
 
 
+class KubernetesDirty(NamedTuple):
+    """Which services have to be looked at again, because of themselves or their slices, which nodes changed, and whether the source did."""
+
+    services: set[tuple[str, str]]
+    nodes: set[str]
+    source: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether anything changed."""
+        return bool(self.services or self.nodes or self.source)
+
+
+def _nothing() -> KubernetesDirty:
+    return KubernetesDirty(set(), set())
+
+
 @dataclass(slots=True)
 class Dirty:
     """Keys of the objects that changed, by the store's maps; what is dirty and absent from its map was removed.
@@ -43,6 +59,7 @@ class Dirty:
     service_accounts: set[ServiceAccountID] = field(default_factory=set)
     namespaces: set[str] = field(default_factory=set)
     wireguard: set[str] = field(default_factory=set)
+    kubernetes: KubernetesDirty = field(default_factory=_nothing)
     config: bool = False
     bgp: bool = False
     encapsulation: bool = False

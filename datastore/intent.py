@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from datastore.dirty import Dirty, Joined, MemberDelta, Objects
 from datastore.ip_sets import IPSet, IPSets
+from datastore.kubernetes import KubernetesStore
 from felix_proto import types as felix
 
 __all__ = ["Dirty", "HostMetadata", "IPSet", "IntentError", "IntentStore", "MemberDelta", "WireguardEndpoint"]
@@ -73,6 +74,8 @@ class IntentStore:
         self.service_accounts: Objects[felix.ServiceAccountID, felix.StrMap] = Objects()
         self.namespaces: Objects[str, felix.StrMap] = Objects()
         self.wireguard: Joined[str, WireguardEndpoint] = Joined(_join_wireguard)
+        self.kubernetes = KubernetesStore()
+        """Services as Kubernetes has them: no message of Felix speaks of their backends, so whoever feeds the store brings them."""
         self.ignored: Counter[str] = Counter()
 
     def apply(self, payload: felix.Payload) -> None:
@@ -106,6 +109,7 @@ class IntentStore:
             service_accounts=self.service_accounts.take_dirty(),
             namespaces=self.namespaces.take_dirty(),
             wireguard=self.wireguard.take_dirty(),
+            kubernetes=self.kubernetes.take_dirty(),
             config=config,
             bgp=bgp,
             encapsulation=encapsulation,

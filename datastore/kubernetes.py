@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from datastore.dirty import Objects
+from datastore.dirty import KubernetesDirty, Objects
 
 HEADLESS = "None"
 DEFAULT_AFFINITY_S = 10800
@@ -93,17 +93,6 @@ class Node(NamedTuple):
 Value = Service | EndpointSlice | Node
 
 
-class KubernetesDirty(NamedTuple):
-    """Which services have to be looked at again, because of themselves or their slices, and which nodes changed."""
-
-    services: set[ServiceKey]
-    nodes: set[str]
-
-    def __bool__(self) -> bool:
-        """Whether anything changed."""
-        return bool(self.services or self.nodes)
-
-
 class KubernetesStore:
     """Objects by kind and key. `configured` says whether there is a source at all, `in_sync` whether it has told everything once."""
 
@@ -116,8 +105,14 @@ class KubernetesStore:
         self.nodes: Objects[str, Node] = Objects()
         self._of_service: dict[ServiceKey, set[ServiceKey]] = {}
         self._moved: set[ServiceKey] = set()
+        self._source = (False, False)
         self.problems: dict[ObjectKey, str] = {}
         """Objects that can't be read, and why; each counts as absent."""
+
+    @property
+    def known(self) -> bool:
+        """Whether everything there is is here; until then nothing is to be taken away because it is not."""
+        return self.in_sync or not self.configured
 
     def put(self, value: Value) -> None:
         """Add an object, or replace the one of its kind and key."""
@@ -163,11 +158,12 @@ class KubernetesStore:
         for key in changed:
             if key in self.slices:
                 services.add(_service_of(self.slices[key]))
-        return KubernetesDirty(services, self.nodes.take_dirty())
+        before, self._source = self._source, (self.configured, self.in_sync)
+        return KubernetesDirty(services, self.nodes.take_dirty(), before != self._source)
 
     def everything(self) -> KubernetesDirty:
         """Return what is dirty for somebody who knows nothing yet."""
-        return KubernetesDirty({*self.services, *self._of_service}, set(self.nodes))
+        return KubernetesDirty({*self.services, *self._of_service}, set(self.nodes), True)
 
     def _put_slice(self, value: EndpointSlice) -> None:
         key = (value.namespace, value.name)

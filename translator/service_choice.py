@@ -32,14 +32,14 @@ class Here(NamedTuple):
 class Choice(NamedTuple):
     """The backends of one service port and family, sorted.
 
-    `serving`: every endpoint that answers, ready or not, whatever its node: flows to one of these need not end. `ready_here`: how many of
-    this node's endpoints are ready.
+    `serving`: every endpoint that answers, ready or not, whatever its node: flows to one of these need not end. `ready_here`: this node's
+    ready ones.
     """
 
     cluster: tuple[Backend, ...]
     local: tuple[Backend, ...]
     serving: tuple[Backend, ...]
-    ready_here: int
+    ready_here: tuple[Backend, ...]
 
     @property
     def anywhere(self) -> bool:
@@ -61,7 +61,7 @@ def choose(port: ServicePort, slices: Iterable[EndpointSlice], v6: bool, here: H
         tuple(sorted(_near(ready, here) if ready else leaving)),
         tuple(sorted(ready_here or _on_node(leaving, here))),
         tuple(serving),
-        len(ready_here),
+        tuple(sorted(ready_here)),
     )
 
 

@@ -17,8 +17,9 @@ from typing import Literal, NamedTuple
 
 from datastore.kubernetes import Service, ServicePort
 
-from .addresses import is_v6, length_of, parse_address, parse_cidr, value_of
+from .addresses import is_v6, parse_address, parse_cidr
 from .service_choice import Choice
+from .service_context import holds
 
 MASQUERADE_WORKLOAD, MASQUERADE_HOST, MASQUERADE_OUTSIDE, CHECK_SOURCE, AFFINITY, DROP = 1, 2, 4, 8, 16, 32
 MASQUERADE = MASQUERADE_WORKLOAD | MASQUERADE_HOST | MASQUERADE_OUTSIDE
@@ -84,14 +85,9 @@ def source_ranges(service: Service, v6: bool) -> set[int]:
 def allowed_sources(service: Service, v6: bool, node: Iterable[int]) -> set[int]:
     """Return the places that may come: a node within the ranges may also come with the address of the load balancer, which may be its own."""
     ranges = source_ranges(service, v6)
-    if any(_within(address, place) for address in node if is_v6(address) == v6 for place in ranges):
+    if any(holds(place, address) for address in node for place in ranges):
         ranges |= set(_places(service.vips, v6))
     return ranges
-
-
-def _within(address: int, place: int) -> bool:
-    shift = (128 if is_v6(place) else 32) - length_of(place)
-    return value_of(address) >> shift == value_of(place) >> shift
 
 
 def _places(addresses: Iterable[str], v6: bool) -> list[int]:

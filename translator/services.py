@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from datastore.kubernetes import KubernetesDirty, KubernetesStore, Service, ServiceKey, ServicePort
+from datastore.kubernetes import KubernetesStore, ObjectKey, Service, ServiceKey, ServicePort
 
 from .addresses import is_v6, length_of, text, value_of
 from .buckets import buckets
@@ -20,19 +20,13 @@ from .claims import Change, Claimant, Claims, Row
 from .degraded import Degraded
 from .numbers import Names, Numbers
 from .service_affinity import TIMEOUTS_S, profile
-from .service_choice import Backend, Choice, Here, choose
+from .service_choice import Backend, Choice, choose
+from .service_context import Context, ContextWatch
 from .service_entries import AFFINITY, CHECK_SOURCE, Entry, Scope, allowed_sources, entries
+from .service_flows import Frontend, Suspects, Where
 
 PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
 Rows = dict[Row, tuple[Any, ...]]
-
-
-class Context(NamedTuple):
-    """What of this node services depend on: its name and zone, its own addresses, and those of them that node ports are open on."""
-
-    here: Here
-    addresses: tuple[int, ...] = ()
-    node_ports: tuple[int, ...] = ()
 
 
 class Plan(NamedTuple):
@@ -74,13 +68,24 @@ class ServicePart:
         self._claimant: dict[ServiceKey, Claimant] = {}
         self._services: dict[ServiceKey, _Known] = {}
         self._shortcomings: dict[ServiceKey, list[str]] = {}
-        self._context = Context(Here(""))
+        self._watch = ContextWatch()
+        self._problems: Mapping[ObjectKey, str] = {}
+        self._started = False
+        self._suspects = Suspects({}, {})
 
-    def update(self, store: KubernetesStore, dirty: KubernetesDirty, context: Context) -> list[Change]:
-        """The rows that differ since the last update."""
-        due = dirty.services
-        if context != self._context:
-            self._context, due = context, {*store.services, *self._services}
+    def update(self, store: Any, dirty: Any, ports: Any) -> list[Change]:
+        """The rows that differ since the last update; none before a source has told everything."""
+        moved = self._watch.update(store, dirty, ports)
+        if not (store.kubernetes.configured and store.kubernetes.in_sync):
+            return []
+        due = dirty.kubernetes.services
+        if moved or not self._started:
+            self._started, due = True, {*store.kubernetes.services, *self._services}
+        return self.follow(due, store.kubernetes)
+
+    def follow(self, due: Iterable[ServiceKey], store: KubernetesStore) -> list[Change]:
+        """The rows of these services that differ."""
+        self._problems = store.problems
         changes: list[Change] = []
         for key in due:
             changes += self._follow(key, store)
@@ -88,7 +93,29 @@ class ServicePart:
 
     def rest(self) -> None:
         """Give back the numbers of groups that are gone; to be called when no row uses them any more."""
-        self._numbers.settle()
+        if self._started:
+            self._numbers.settle()
+
+    def suspects(self) -> Suspects:
+        """What learned flows may be stale because of what changed since the last call."""
+        found, self._suspects = self._suspects, Suspects({}, {})
+        for v6, address, port in found.frontends:
+            owner = self._owner(_table("service", v6), (address, PROTOCOLS["UDP"], port))
+            found.frontends[v6, address, port] = owner.udp().get((v6, address, port)) if owner is not None else None
+        return found
+
+    def _owner(self, table: str, key: tuple[Any, ...]) -> _Known | None:
+        claimants = self._claims.by_rank((table, key))
+        return self._services.get(claimants[0][1:]) if claimants else None  # type: ignore[call-overload,no-any-return]
+
+    def health(self) -> dict[int, tuple[ServiceKey, int]]:
+        """The services whose health this node tells, by healthCheckNodePort, with the number of ready endpoints here."""
+        found = {}
+        for key, known in self._services.items():
+            if known.health_port:
+                here = {backend.address for plan in known.plans for backend in plan.choice.ready_here}
+                found[known.health_port] = key, len(here)
+        return found
 
     def plans(self) -> Iterator[tuple[ServiceKey, tuple[Plan, ...]]]:
         """Yield every service with what it came to."""
@@ -105,6 +132,7 @@ class ServicePart:
         new = _NOTHING if service is None or not service.ours else self._resolve(service, store)
         self._claim(key, service, new)
         yield from _differences(old.groups, new.groups)
+        self._suspect(old, new)
         for name in old.groups.keys() - new.groups.keys():
             self._numbers.retire(name)
         self._shortcomings.pop(key, None)
@@ -112,6 +140,15 @@ class ServicePart:
             self._services[key] = new
             if found := [*_shortcomings(service, new)]:
                 self._shortcomings[key] = found
+
+    def _suspect(self, old: _Known, new: _Known) -> None:
+        """Where a UDP backend is gone, or a frontend is new or gone; groups that clients may be remembered of."""
+        before, after = old.udp(), new.udp()
+        for frontend in before.keys() | after.keys():
+            if frontend not in before or before[frontend] - after.get(frontend, frozenset()) or frontend not in after:
+                self._suspects.frontends[frontend] = None
+        for name, number, there in (*old.affinity(), *new.affinity()):
+            self._suspects.groups[number] = there if name in new.groups else frozenset()
 
     def _claim(self, key: ServiceKey, service: Service | None, known: _Known) -> None:
         """Ask for the entries; the age of a service is part of who asks, so a service that was made anew asks anew."""
@@ -124,7 +161,8 @@ class ServicePart:
             self._claims.set(claimant, known.entries)
 
     def _resolve(self, service: Service, store: KubernetesStore) -> _Known:
-        known = _Known(tuple(plans(service, store, self._context)), {}, {})
+        context = self._watch.context
+        known = _Known(tuple(plans(service, store, context)), {}, {}, service.health_port)
         for plan in known.plans:
             numbers: dict[Scope | None, tuple[int, int]] = {None: (0, 0)}
             for scope, backends in plan.groups.items():
@@ -133,7 +171,7 @@ class ServicePart:
                 assigned = buckets(backends)
                 numbers[scope] = number, len(assigned) - 1
                 known.groups[name] = dict(_group_rows(number, plan, backends, assigned, bool(service.affinity_s)))
-                known.groups[name].update(_source_rows(number, plan, service, self._context))
+                known.groups[name].update(_source_rows(number, plan, service, context))
             known.entries.update(_entry_row(service, plan, entry, numbers) for entry in plan.entries)
         return known
 
@@ -148,14 +186,35 @@ class ServicePart:
             reasons.setdefault(service, []).extend(found)
         for (namespace, name), texts in reasons.items():
             yield Degraded(f"Service {namespace}/{name}", "; ".join(texts), "partial")
+        for (kind, namespace, name), text in self._problems.items():
+            yield Degraded(f"{kind} {'/'.join(filter(None, (namespace, name)))}", f"not readable, so it counts as absent: {text}", "partial")
+        if self._watch.problem is not None:
+            yield self._watch.problem
 
 
 class _Known(NamedTuple):
-    """A service's rows: entries, and those of each group."""
+    """What a service came to: its rows, entries and those of each group."""
 
     plans: tuple[Plan, ...]
     entries: Rows
     groups: dict[str, Rows]
+    health_port: int = 0
+
+    def udp(self) -> dict[Frontend, frozenset[Where]]:
+        """Where it can be reached by UDP, with the backends that serve."""
+        return {
+            (plan.v6, value_of(entry.address), entry.port): frozenset((value_of(backend.address), backend.port) for backend in plan.choice.serving)
+            for plan in self.plans
+            if plan.port.protocol == "UDP"
+            for entry in plan.entries
+        }
+
+    def affinity(self) -> Iterator[tuple[str, int, frozenset[Where]]]:
+        """Groups that remember their clients: name, number, backends."""
+        for name, rows in self.groups.items():
+            remembered = [key for (table, key) in rows if table.startswith("affinity_backend")]
+            if remembered:
+                yield name, remembered[0][0], frozenset((address, port) for _, address, port in remembered)
 
 
 _NOTHING = _Known((), {}, {})

@@ -35,7 +35,7 @@ class Run:
         self._task = asyncio.create_task(follow(self.api, NODE, self._tell, retry_s=0.005))
         return self
 
-    async def __aexit__(self, *_: Any) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self.api.close()

@@ -122,7 +122,7 @@ def test_net_changes():
     assert isinstance(web, Service) and isinstance(other, EndpointSlice)
     store.put(web)
     store.put(other)
-    assert store.take_dirty() == ({("shop", "web")}, set()) and list(store.slices_of(("shop", "web"))) == [other]
+    assert store.take_dirty() == ({("shop", "web")}, set(), False) and list(store.slices_of(("shop", "web"))) == [other]
     store.put(web)
     store.remove(read_key(service()))
     store.put(web)
@@ -134,6 +134,15 @@ def test_net_changes():
     assert store.take_dirty().services == {("shop", "web2")} and not list(store.slices_of(("shop", "web2")))
 
 
+def test_a_source_that_comes_up_is_a_change():
+    store = KubernetesStore()
+    assert not store.take_dirty() and store.known
+    store.configured = True
+    assert store.take_dirty().source and not store.known
+    store.in_sync = True
+    assert store.take_dirty().source and not store.take_dirty() and store.known
+
+
 def test_a_list_replaces_a_kind_and_nothing_else():
     store = KubernetesStore()
     values = [read_object(service(clusterIP="10.96.0.1")), read_object(SLICE), Node("a"), Node("b")]
@@ -142,7 +151,7 @@ def test_a_list_replaces_a_kind_and_nothing_else():
         store.put(value)
     store.take_dirty()
     replace_kind(store, "Node", [Node("b"), Node("c")], {("Node", "", "d"): "spec: bad"})
-    assert store.take_dirty() == (set(), {"a", "c"}) and set(store.nodes) == {"b", "c"} and set(store.problems) == {("Node", "", "d")}
+    assert store.take_dirty() == (set(), {"a", "c"}, False) and set(store.nodes) == {"b", "c"} and set(store.problems) == {("Node", "", "d")}
     assert len(store.services) == len(store.slices) == 1
     store.refuse(("Node", "", "b"), "bad")
     assert set(store.nodes) == {"c"}
