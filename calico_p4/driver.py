@@ -11,10 +11,12 @@ ones deleted. Afterwards every batch of changes becomes transactions, pushed one
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import grpc
+
 from calico_p4.degraded import Degraded, from_translator
 from calico_p4.hits import Hits
 from calico_p4.log import get_logger
-from calico_p4.p4runtime.errors import TargetError, TargetLost
+from calico_p4.p4runtime.errors import TargetError, TargetLost, raise_target_error
 from calico_p4.ports import PortInventory
 from calico_p4.push import Pusher, Writes
 from calico_p4.switch import Switch, port_numbers
@@ -25,6 +27,8 @@ from datastore.tracker import Change, Op, Tracker
 from felix_proto.types import Payload, WorkloadEndpointID
 from k8s_p4.rows import TABLES
 from translator import Translator
+from translator.service_flows import stale
+from translator.services import TABLES as SERVICE_TABLES
 from translator.stages import BY_NAME
 
 KEPT_MESSAGES = 100
@@ -54,6 +58,7 @@ class Driver:
         self._ids_known = not allocator.empty
         self._translated = self._resynced = False
         self._lost_track = False
+        self._unread: frozenset[str] = frozenset()
         self._log = get_logger()
 
     def apply(self, payload: Payload) -> None:
@@ -104,8 +109,10 @@ class Driver:
             self._refresh_all_ports()
         self._lost_track = False
         self._translated = True
+        self._read_late()
         self._carry_out(self.translator.translate(self.store, dirty, self.ports))
         self.ports.forget_removed()
+        self._forget_stale()
 
     def _refresh_all_ports(self) -> None:
         """What came and went before anything was translated is in no map any more, and dirty to nobody but the ports."""
@@ -124,11 +131,13 @@ class Driver:
         self._carry_out(self.translator.rest())
         if self.tracker.pending_count():
             self.pusher.converge()
+        self._forget_stale()
 
     def read_back(self) -> None:
         """Take what the target holds for the actual rows, and push the difference: at InSync, and after losing the target."""
         rows_there = 0
-        for table in TABLES:
+        self._unread = frozenset() if self.store.kubernetes.known else frozenset(SERVICE_TABLES)
+        for table in (name for name in TABLES if name not in self._unread):
             rows = self._switch.read(table) if not self._switch.fresh else {}
             self.tracker.actual.replace(table, rows)
             rows_there += len(rows)
@@ -139,6 +148,26 @@ class Driver:
         self._ids_known = True
         self.pusher.converge()
         self._resynced = True
+
+    def _read_late(self) -> None:
+        """Compare the tables of services when what they should hold is known: until then what an earlier run left there works on."""
+        if not self._resynced or not self._unread or not self.store.kubernetes.known:
+            return
+        for table in self._unread:
+            self.tracker.actual.replace(table, self._switch.read(table))
+        self._unread = frozenset()
+
+    def _forget_stale(self) -> None:
+        """Let the switch forget flows to backends that are gone, once the rows that new flows go by are there."""
+        bench = self._switch.bench
+        if bench is None or not (suspects := self.translator.services.suspects()):
+            return
+        try:
+            gone = list(stale(bench.learned(*LEARNERS), suspects))
+            if gone:
+                self._log.info("stale flows forgotten", entries=bench.forget_learned(gone))
+        except grpc.RpcError as error:
+            raise raise_target_error(error, "ForgetLearned") from error
 
     def attach(self, switch: Switch) -> None:
         """Go on with another connection, after the old one was lost: the target may hold anything, or be another process.
@@ -208,6 +237,8 @@ class Driver:
         if self.trouble is not None:
             found.add(self.trouble)
         found.update(Degraded(f"Port {name}", problem, "partial") for name, problem in self.ports.problems.items())
+        if not self.store.kubernetes.known:
+            found.add(Degraded("Kubernetes API", "has not told all services yet: they are as they were", "partial"))
         found.update(self._refused())
         return sorted(found)
 

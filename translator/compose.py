@@ -13,6 +13,7 @@ from .policy import PolicyPart
 from .reach import Reach
 from .rule_lists import Change, path_text
 from .rules import Ref
+from .services import ServicePart
 
 
 class Translator:
@@ -21,13 +22,14 @@ class Translator:
     def __init__(self, allocator: Names) -> None:
         self.policy = PolicyPart(allocator)
         self.reach = Reach(allocator, self.policy.closed)
+        self.services = ServicePart(allocator)
         self._allocator = allocator
         self._ports: Any = None
 
     @property
     def degraded(self) -> dict[tuple[str, str], Degraded]:
         """What does not work as intended, by object and direction."""
-        return {(entry.object, entry.direction): entry for entry in self.reach.degraded()}
+        return {(entry.object, entry.direction): entry for entry in (*self.reach.degraded(), *self.services.degraded())}
 
     def translate(self, store: Any, dirty: Any, ports: Any) -> Iterator[list[Change]]:
         """Follow a batch of changes. Each transaction (row changes, value None deletes) must be consumed in order."""
@@ -35,10 +37,12 @@ class Translator:
         yield from self.policy.update(store, dirty)
         yield self.reach.update(store, dirty, ports)
         yield self.policy.part()
+        yield self.services.update(store, dirty, ports)
 
     def rest(self) -> Iterator[list[Change]]:
         """A quiet moment: delete what nothing uses, merge identities of equal meaning."""
         self.reach.rest()
+        self.services.rest()
         yield from self.policy.rest()
 
     def way(self, destination: str) -> str:

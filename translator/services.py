@@ -25,6 +25,8 @@ from .service_context import Context, ContextWatch
 from .service_entries import AFFINITY, CHECK_SOURCE, Entry, Scope, allowed_sources, entries
 from .service_flows import Frontend, Suspects, Where
 
+TABLES = tuple(f"{name}_{family}" for name in ("service", "service_source", "backend", "affinity_backend") for family in ("v4", "v6"))
+"""The tables whose rows are made here."""
 PROTOCOLS = {"TCP": 6, "UDP": 17, "SCTP": 132}
 Rows = dict[Row, tuple[Any, ...]]
 
@@ -106,7 +108,10 @@ class ServicePart:
 
     def _owner(self, table: str, key: tuple[Any, ...]) -> _Known | None:
         claimants = self._claims.by_rank((table, key))
-        return self._services.get(claimants[0][1:]) if claimants else None  # type: ignore[call-overload,no-any-return]
+        if not claimants:
+            return None
+        _, namespace, name = claimants[0]
+        return self._services.get((namespace, name))
 
     def health(self) -> dict[int, tuple[ServiceKey, int]]:
         """The services whose health this node tells, by healthCheckNodePort, with the number of ready endpoints here."""
@@ -186,8 +191,8 @@ class ServicePart:
             reasons.setdefault(service, []).extend(found)
         for (namespace, name), texts in reasons.items():
             yield Degraded(f"Service {namespace}/{name}", "; ".join(texts), "partial")
-        for (kind, namespace, name), text in self._problems.items():
-            yield Degraded(f"{kind} {'/'.join(filter(None, (namespace, name)))}", f"not readable, so it counts as absent: {text}", "partial")
+        for (kind, namespace, name), reason in self._problems.items():
+            yield Degraded(f"{kind} {'/'.join(filter(None, (namespace, name)))}", f"not readable, so it counts as absent: {reason}", "partial")
         if self._watch.problem is not None:
             yield self._watch.problem
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import random
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -29,7 +29,7 @@ class Run:
         self.server, self.store = FakeApi(), KubernetesStore()
         self.changes = 0
 
-    async def __aenter__(self) -> "Run":
+    async def __aenter__(self) -> Self:
         self.address = await self.server.start()
         self.api = HttpApi(await configuration(self.address))
         self._task = asyncio.create_task(follow(self.api, NODE, self._tell, retry_s=0.005))

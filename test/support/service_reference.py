@@ -80,7 +80,9 @@ class Cluster:
             local = spec.get("internalTrafficPolicy", "Cluster") == "Local"
             masquerade = source.kind != "pod"
         else:
-            external_local = spec.get("externalTrafficPolicy", "Cluster") == "Local"
+            # The policy is for services that are meant for the outside; the API refuses it elsewhere.
+            external = spec.get("type") in ("NodePort", "LoadBalancer") or spec.get("externalIPs")
+            external_local = bool(external) and spec.get("externalTrafficPolicy", "Cluster") == "Local"
             # From inside it is as if the packet had gone to the balancer and come back: every endpoint may answer.
             local = external_local and source.kind == "outside"
             masquerade = not external_local or source.kind == "host"

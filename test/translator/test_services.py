@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calico_p4.ports import PortInventory
 from datastore.allocator import Allocator
-from datastore.kubernetes import KubernetesStore
+from datastore.intent import IntentStore
 from datastore.kubernetes_objects import read_key, read_object
+from felix_proto import types as felix
 from test.support.service_reference import Answer, Cluster, Source
 from test.support.service_scenarios import (
     LETTERS,
@@ -26,9 +28,8 @@ from test.support.service_scenarios import (
     scenarios,
 )
 from translator.addresses import parse_address
-from translator.service_choice import Here
 from translator.service_entries import CHECK_SOURCE, DROP, MASQUERADE_HOST, MASQUERADE_OUTSIDE, MASQUERADE_WORKLOAD
-from translator.services import PROTOCOLS, Context, ServicePart
+from translator.services import PROTOCOLS, ServicePart
 
 SCENARIOS = scenarios()
 Rows = dict[tuple[str, tuple[Any, ...]], tuple[Any, ...]]
@@ -40,8 +41,13 @@ class Side:
     """The product's side: a store, the translator's part, and the rows it gave out so far."""
 
     def __init__(self) -> None:
-        self.names = Allocator()
-        self.store, self.part, self.rows = KubernetesStore(), ServicePart(self.names), Rows()
+        self.names, self.rows = Allocator(), Rows()
+        self.intent, self.ports = IntentStore(), PortInventory(self.names)
+        self.store = self.intent.kubernetes
+        self.store.configured = self.store.in_sync = True
+        self.part = ServicePart(self.names)
+        self.intent.apply(felix.ConfigUpdate((("FelixHostname", NODE),)))
+        self.intent.apply(felix.HostMetadataUpdate(NODE, *(f"{address}/24" for address in NODE_ADDRESSES)))
 
     def put(self, objects: Iterable[Json]) -> None:
         for item in objects:
@@ -53,10 +59,9 @@ class Side:
 
     def update(self) -> int:
         """Translate; returns how many rows changed."""
-        node = self.store.nodes.get(NODE)
-        addresses = tuple(map(parse_address, NODE_ADDRESSES))
-        context = Context(Here(NODE, node.zone if node else ""), addresses, addresses)
-        changes = self.part.update(self.store, self.store.take_dirty(), context)
+        dirty = self.intent.take_dirty()
+        self.ports.refresh(self.intent, dirty)
+        changes = self.part.update(self.intent, dirty, self.ports)
         for table, key, value in changes:
             if value is None:
                 del self.rows[table, key]
