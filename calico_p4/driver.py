@@ -32,6 +32,8 @@ from translator.services import TABLES as SERVICE_TABLES
 from translator.stages import BY_NAME
 
 KEPT_MESSAGES = 100
+LEARNERS = tuple(f"MainControl.pipeline.{table}_{family}" for table in ("flow.flow", "nat.affinity") for family in ("v4", "v6"))
+"""P4Info names of the tables that learn where a packet to a service goes."""
 
 
 class Driver:

@@ -10,7 +10,6 @@ from typing import Any
 import grpc
 
 from calico_p4.bench import Bench, not_sent
-from calico_p4.degraded import Degraded
 from calico_p4.driver import Driver
 from calico_p4.dump import write_dump
 from calico_p4.files import BadFile, load_json
@@ -245,7 +244,7 @@ class Replay:
             "entries": entries,
             "learned": self._learned(),
             "writes": driver.pusher.writes.as_dict(),
-            "degraded": [entry.as_dict() for entry in sorted({*driver.degraded(), *self._not_configured()})],
+            "degraded": [entry.as_dict() for entry in driver.degraded()],
             "packets": [self._answers.get(place) or self._never(packet) for place, packet in self._by_place()],
         }
 
@@ -263,8 +262,3 @@ class Replay:
             counts = sorted((table.rpartition(".")[2], number) for table, number in self._switch.bench.learned_counts().items())
             return {table: number for table, number in counts if number}
         return {}
-
-    def _not_configured(self) -> Iterator[Degraded]:
-        """Kubernetes objects that were given: services have no place in the pipeline yet."""
-        for namespace, name in self.driver.store.kubernetes.services:
-            yield Degraded(f"Service {namespace}/{name}", "Kubernetes objects are not translated yet", "partial")

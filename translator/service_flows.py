@@ -8,7 +8,7 @@ themselves, and are left alone. Compared is what the switch holds with what serv
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 UDP = 17
 Frontend = tuple[bool, int, int]
@@ -30,6 +30,9 @@ class Learned(Protocol):
     def params(self) -> Mapping[str, int]: ...
 
 
+L = TypeVar("L", bound=Learned)
+
+
 class Suspects(NamedTuple):
     """What changed so that flows may be stale.
 
@@ -45,7 +48,7 @@ class Suspects(NamedTuple):
         return bool(self.frontends or self.groups)
 
 
-def stale(entries: Iterable[Learned], suspects: Suspects) -> Iterator[Learned]:
+def stale(entries: Iterable[L], suspects: Suspects) -> Iterator[L]:
     """Yield the entries to forget: of a stale flow both halves."""
     entries = list(entries)
     answers = {_tuple(entry.key): entry for entry in entries if _is(entry, "flow", "back")}
