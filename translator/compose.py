@@ -13,6 +13,7 @@ from .policy import PolicyPart
 from .reach import Reach
 from .rule_lists import Change, path_text
 from .rules import Ref
+from .services import TABLES as SERVICE_TABLES
 from .services import ServicePart
 
 
@@ -61,6 +62,10 @@ class Translator:
         """The node behind its number."""
         return self._meaning("node")(number)
 
+    def group(self, number: int) -> str:
+        """The name of a group of backends, "NAMESPACE/NAME:PORT/PROTOCOL SCOPE FAMILY"; "" for a number that is free."""
+        return self._allocator.meaning("group", number) or ""
+
     def slot_origin(self, stage: str, slot: int) -> tuple[Ref, ...] | None:
         """The path behind a slot: the rules passed and logged on the way, then what decided; None if it is not in use."""
         return self.policy.stages[stage].tables.lists.slots.path(slot)
@@ -101,6 +106,9 @@ class Translator:
             return path_text(path[-1:]) if path else f"{table} list {key[0][0]}"
         if table.endswith(".binding") or table.startswith("source_"):
             return object_name(self._allocator.meaning("endpoint", key[0]))
+        if table in SERVICE_TABLES:
+            service = self.services.owner(table, key) if table.startswith("service_v") else self.group(key[0]).partition(":")[0]
+            return f"Service {'/'.join(service) if isinstance(service, tuple) else service}"
         if "_identity_" in table and value is not None:
             side = self.policy.sides[table.partition("_identity_")[0]]
             return "IPSets " + ", ".join(side.names_of(side.content(value[1])))

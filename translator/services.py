@@ -102,16 +102,17 @@ class ServicePart:
         """What learned flows may be stale because of what changed since the last call."""
         found, self._suspects = self._suspects, Suspects({}, {})
         for v6, address, port in found.frontends:
-            owner = self._owner(_table("service", v6), (address, PROTOCOLS["UDP"], port))
-            found.frontends[v6, address, port] = owner.udp().get((v6, address, port)) if owner is not None else None
+            owner = self.owner(_table("service", v6), (address, PROTOCOLS["UDP"], port))
+            found.frontends[v6, address, port] = self._services[owner].udp().get((v6, address, port)) if owner is not None else None
         return found
 
-    def _owner(self, table: str, key: tuple[Any, ...]) -> _Known | None:
+    def owner(self, table: str, key: tuple[Any, ...]) -> ServiceKey | None:
+        """Return the service that has an address, protocol and port; None if none has."""
         claimants = self._claims.by_rank((table, key))
         if not claimants:
             return None
         _, namespace, name = claimants[0]
-        return self._services.get((namespace, name))
+        return namespace, name
 
     def health(self) -> dict[int, tuple[ServiceKey, int]]:
         """The services whose health this node tells, by healthCheckNodePort, with the number of ready endpoints here."""

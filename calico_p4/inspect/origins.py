@@ -4,6 +4,7 @@
     endpoint      the workload endpoint           chain      the policies and profiles it is made of
     identity      the IP sets and CIDR lists      port       the endpoint behind that interface
     node          its HostMetadata                tunnel     the VTEP or node that it leads to
+    group         the service that it is of, as are inside and outside; of a service's address the one that has it
     address, prefix, target                       the endpoint, node or route of that address, where nothing else says more, and of routes
 """
 
@@ -20,6 +21,7 @@ from translator.policy import chain_key
 
 Row = tuple[str, Any, Any]
 _PORTS = frozenset(("ingress_port", "port"))
+_GROUPS = frozenset(("group", "inside", "outside"))
 _ADDRESSES = frozenset(("address", "prefix", "target"))
 _ROUTES = ("route_", "tunnel_source_")
 _OWN = {"egress": "src", "ingress": "dst"}
@@ -43,6 +45,8 @@ class Origins:
         """Return the origin of a row."""
         fields = list(self._named(table, key, value))
         objects: set[Object] = set()
+        if table.startswith("service_v") and (service := self._scene.translator.services.owner(table, key)) is not None:
+            objects.add(Object("Service", "/".join(service)))
         for name, number in fields:
             if name not in _ADDRESSES:
                 objects |= self._objects(table, name, number)
@@ -71,6 +75,8 @@ class Origins:
             return self._chain(stage, number)
         if name in _PORTS:
             return self._behind(number)
+        if name in _GROUPS:
+            return self._group_of_backends(number)
         if name == "node":
             return frozenset((Object("HostMetadata", self._scene.translator.node(number)),))
         if name == "tunnel":
@@ -82,6 +88,11 @@ class Origins:
     def of_path(self, path: Any) -> frozenset[Object]:
         """Return the policies and profiles that a slot's path speaks of."""
         return frozenset(_owner(ref.owner) for ref in path if ref.owner is not None)
+
+    def _group_of_backends(self, number: int) -> frozenset[Object]:
+        """The service of a group, whose name starts with it: NAMESPACE/NAME:PORT/PROTOCOL ..."""
+        known = self._scene.translator.group(number)
+        return frozenset((Object("Service", known.partition(":")[0]),)) if number and known else frozenset()
 
     def _tunnel(self, way: str) -> frozenset[Object]:
         """The node that a tunnel leads to, by what says how: ways are named KIND:node:NODE, KIND:node:NODE/FAMILY or KIND:via:ADDRESS."""

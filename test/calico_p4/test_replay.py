@@ -168,12 +168,27 @@ def test_a_target_that_is_not_there_is_told_within_five_seconds(tmp_path: Path, 
     assert f"target {address}: {address}: no P4Runtime server answers there" in result.stderr.decode()
 
 
-def test_kubernetes_objects_are_not_ignored_silently(tmp_path: Path):
-    lines = [{"type": "ADDED", "after": after, "object": {"kind": "Service", "metadata": {"name": "web", "namespace": "shop"}}} for after in (5, 999)]
-    (tmp_path / "k8s").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    content = answer(run(QUICKSTART, "--k8s", tmp_path / "k8s", "-o", "json"))
-    line = {"object": "Service shop/web", "reason": "Kubernetes objects are not translated yet", "effect": "partial", "direction": "both"}
-    assert content["degraded"].count(line) == 1
+def test_kubernetes_objects_count_from_their_place_on(tmp_path: Path):
+    metadata = {"name": "web", "namespace": "shop", "labels": {"kubernetes.io/service-name": "web"}}
+    service = {"kind": "Service", "metadata": metadata, "spec": {"clusterIP": "10.96.7.7", "ports": [{"port": 80}]}}
+    endpoints = {"kind": "EndpointSlice", "metadata": metadata, "addressType": "IPv4", "ports": [{"port": 8080}],
+                 "endpoints": [{"addresses": ["10.244.10.13"]}]}  # fmt: skip
+    packets = [{**PACKET, "dst": "10.96.7.7"}, {**PACKET, "src": "198.51.100.7", "dst": "10.96.7.7", "id": "outside"}]
+    (tmp_path / "p").write_text(json.dumps(packets))
+
+    def replayed(*events: tuple[int, str, dict]) -> dict:
+        lines = (json.dumps({"after": after, "type": what, "object": item}) + "\n" for after, what, item in events)
+        (tmp_path / "k8s").write_text("".join(lines))
+        return answer(run(QUICKSTART, "--k8s", tmp_path / "k8s", "--packets", tmp_path / "p", "-o", "json"))
+
+    for events in (((0, "ADDED", service),), ((146, "DELETED", endpoints), (3, "ADDED", service), (140, "ADDED", endpoints), (147, "ADDED", endpoints))):
+        content = replayed(*events)
+        assert [packet["reason"] for packet in content["packets"]] == ["no_backend", "no_backend"]
+        assert (content["entries"]["service_v4"], "backend_v4" in content["entries"]) == (1, False)
+    content = replayed((0, "ADDED", service), (146, "ADDED", endpoints))
+    assert content["entries"]["service_v4"] == content["entries"]["backend_v4"] == 1
+    (decided,) = content["packets"][0]["policy"]
+    assert (content["packets"][0]["reason"], decided["stage"], decided["tier"]) == ("default_deny", "egress", "default")
 
 
 def test_a_packet_beyond_until_or_the_end_is_an_error(tmp_path: Path):

@@ -1,6 +1,8 @@
 """A node with pods, and packets to services through the driver and the embedded target."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
+from itertools import product
 from typing import Any
 
 from calico_p4.bench import Bench
@@ -38,6 +40,14 @@ def node_messages() -> list[felix.Payload]:
     ]
 
 
+def masquerade_rows() -> Iterator[tuple[str, tuple[int, int], tuple[Any, ...]]]:
+    """Yield rows by which whoever is masqueraded has the node's address, wherever the packet goes."""
+    for to, candidate in product((1, 2, 3), range(8)):
+        v4, v6 = (int(ip_address(address)) for address in NODE_ADDRESSES)
+        yield "masquerade_address_v4", (to, candidate), ("masquerade_as_v4", v4, 20000, 0x1FFF)
+        yield "masquerade_address_v6", (to, candidate), ("masquerade_as_v6", v6, v6 >> 64, v6 & (1 << 64) - 1, 20000, 0x1FFF)
+
+
 class ServiceBench:
     """The node, its driver, and a switch."""
 
@@ -53,6 +63,7 @@ class ServiceBench:
         self.bench = Bench(self.driver, self.switch.bench)
         self._there: dict[Any, Json] = {}
         self.settle()
+        self.driver.pusher.push(self.driver.tracker.desired.apply(masquerade_rows()))
 
     def objects(self, objects: Iterable[Json]) -> None:
         """Make the objects of Kubernetes exactly these, and come to rest."""
