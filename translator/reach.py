@@ -13,6 +13,7 @@ from .degraded import Degraded
 from .endpoint_state import EndpointStates
 from .host_endpoints import HostEndpoints
 from .names import EndpointKey
+from .nat import NatPart
 from .neighbour import NeighbourPart
 from .numbers import Names, Numbers
 from .pending import Pending
@@ -46,7 +47,8 @@ class Reach:
         self._routing = RoutingPart(names, self.states, self.hosts, self._ways, tunnels)
         self._tunnels = TunnelPart(names, self._ways, tunnels, Underlay(self._routing.hops.to, self.hosts.number_at, self.hosts))
         ports = PortPart(self.states, self.hosts)
-        self._parts: tuple[_Part, ...] = (NeighbourPart(self.states), SourceGuardPart(self.states), self._routing, self._tunnels, ports)
+        self._parts: tuple[_Part, ...] = (NeighbourPart(self.states), SourceGuardPart(self.states), self._routing, self._tunnels,
+                                            NatPart(), ports)  # fmt: skip
         self._pending = Pending()
 
     def update(self, store: Any, dirty: Any, ports: Any) -> list[Change]:

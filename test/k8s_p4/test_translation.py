@@ -298,16 +298,14 @@ def test_two_pods_one_port(talk: Talk) -> None:
     assert seen(data(talk, OTHER, HOST, 443, FIRST_PORT, "SA")).dst == a(talk, TWO)
     second = Party("eth0", "192.0.2.12", "2001:db8::12")
     candidate = (f"masquerade_as_v{talk.version}", *address_params(a(talk, second)), FIRST_PORT, 0)
-    talk.bench.row(f"masquerade_address_v{talk.version}", (3, 5), candidate)
+    talk.bench.row(f"masquerade_address_v{talk.version}", (3, 1), candidate)
     assert seen(data(talk, TWO, REMOTE, 40000, 443, "S"))[1:3] == (a(talk, second), FIRST_PORT), "another address is another candidate"
 
 
 def test_every_candidate_is_tried(talk: Talk) -> None:
     outside_pools(talk)
+    masquerade_as(talk.bench, a(talk, HOST), first=30000, mask=7)
     taken = set()
-    for candidate in range(8):
-        row = (f"masquerade_as_v{talk.version}", *address_params(a(talk, HOST)), 30000 + candidate, 0)
-        talk.bench.row(f"masquerade_address_v{talk.version}", (3, candidate), row)
     for sport in range(8):
         taken.add(seen(data(talk, ONE, REMOTE, 1000 + sport, 443, "S")).sport)
     assert taken == set(range(30000, 30008))

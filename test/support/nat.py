@@ -43,7 +43,7 @@ def pool(bench: Bench, cidr: str, flags: int) -> None:
     bench.row(f"masquerade_{family(cidr)}", (prefix(cidr),), ("pool", flags))
 
 
-def masquerade_as(bench: Bench, address: str, to: int = TO_UPLINK, candidates: int = 8, first: int = FIRST_PORT, mask: int = PORT_MASK) -> None:
+def masquerade_as(bench: Bench, address: str, to: int = TO_UPLINK, candidates: int = 2, first: int = FIRST_PORT, mask: int = PORT_MASK) -> None:
     """Under which address what goes there leaves."""
     of = family(address)
     for candidate in range(candidates):

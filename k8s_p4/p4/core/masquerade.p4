@@ -3,7 +3,8 @@
 //   masquerade_v4/v6         (prefix)   pools of addresses
 //       pool                 flags: 1 sources in it are masqueraded, 2 destinations in it are inside
 //   masquerade_address_v4/v6 (exact to, candidate)   under which address, by where the packet goes
-//       masquerade_as        the port is first_port plus a hash of the flow, masked. No row: no candidate
+//       masquerade_as        the port is first_port plus a hash of the flow, masked. No row: no candidate.
+//                            Candidates 0 and 1 take turns, each time with another hash
 //
 // Masqueraded are flows that their service says so of, those of a pod through a service to itself, and those
 // from a pool that says so to where no pool is, but not to the node. One through a floating address
@@ -24,6 +25,8 @@
 
 const bit<8> POOL_MASQUERADED = 1;
 const bit<8> POOL_INSIDE = 2;
+// metadata.masquerade_to: where the packet goes, metadata.to, or this
+const bit<8> MASQUERADE_TO_TUNNEL = 4;
 
 // Whether: sets metadata.masquerade, or the source for a floating address.
 control AskMasquerade(inout metadata_t meta) {
@@ -130,7 +133,7 @@ control MasqueradeCandidate(inout metadata_t meta) {
 
     @id(TABLE_ID(STAGE_MASQUERADE, 03))
     table masquerade_address_v4 {
-        key = { meta.to: exact @name("to"); meta.candidate: exact @name("candidate"); }
+        key = { meta.masquerade_to: exact @name("to"); meta.candidate: exact @name("candidate"); }
         actions = { masquerade_as_v4; @defaultonly no_candidate; }
         const default_action = no_candidate();
         size = SIZE_MASQUERADE_ADDRESS;
@@ -138,7 +141,7 @@ control MasqueradeCandidate(inout metadata_t meta) {
 
     @id(TABLE_ID(STAGE_MASQUERADE, 04))
     table masquerade_address_v6 {
-        key = { meta.to: exact @name("to"); meta.candidate: exact @name("candidate"); }
+        key = { meta.masquerade_to: exact @name("to"); meta.candidate: exact @name("candidate"); }
         actions = { masquerade_as_v6; @defaultonly no_candidate; }
         const default_action = no_candidate();
         size = SIZE_MASQUERADE_ADDRESS;
@@ -175,6 +178,10 @@ control MasqueradeSpread(inout metadata_t meta) {
             meta.spread = flow_hash.get_hash({ meta.flow_src_v6, meta.flow_dst_v6 });
             meta.spread = meta.spread
                 ^ port_hash.get_hash({ meta.flow_src_port, meta.flow_dst_port, meta.flow_protocol });
+        }
+        meta.masquerade_to = meta.to;
+        if (meta.to == KIND_UPLINK && meta.tunnel != 0) {
+            meta.masquerade_to = MASQUERADE_TO_TUNNEL;
         }
         meta.step = (meta.spread >> 16) | 1;
     }

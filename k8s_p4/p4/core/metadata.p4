@@ -194,6 +194,7 @@ struct metadata_t {
     // masquerade
     bit<8>   pool;
     bit<8>   masquerade;        // 1: the source is to be masqueraded
+    bit<8>   masquerade_to;
     bit<8>   searching;         // 1: no free port was found yet
     bit<8>   candidate;
     bit<8>   candidate_is;      // 1: there is such a candidate

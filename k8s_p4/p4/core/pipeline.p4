@@ -610,12 +610,12 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
                 meta.searching = 1;
                 TRY_CANDIDATE(0)
                 TRY_CANDIDATE(1)
-                TRY_CANDIDATE(2)
-                TRY_CANDIDATE(3)
-                TRY_CANDIDATE(4)
-                TRY_CANDIDATE(5)
-                TRY_CANDIDATE(6)
-                TRY_CANDIDATE(7)
+                TRY_CANDIDATE(0)
+                TRY_CANDIDATE(1)
+                TRY_CANDIDATE(0)
+                TRY_CANDIDATE(1)
+                TRY_CANDIDATE(0)
+                TRY_CANDIDATE(1)
                 if (meta.searching == 1) {
                     no_port();
                 }
