@@ -214,8 +214,10 @@ def _owner(owner: PolicyID | str) -> Object:
 
 
 def _bits(table: str) -> int:
-    known = next(field for field in TABLES[table].fields if field.name in _ADDRESSES)
-    return known.bits
+    """Width of the addresses in a table's key, or in what its actions take."""
+    known = TABLES[table]
+    fields = (*known.fields, *(param for action in known.actions.values() for param in action.params))
+    return next(field.bits for field in fields if field.name in _ADDRESSES)
 
 
 _ENDS = {"chain_end": "end of policy without a verdict", "closed": "policy that can't be translated"}
