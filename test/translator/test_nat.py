@@ -10,6 +10,7 @@ from felix_proto.types import HostMetadataUpdate, VXLANTunnelEndpointUpdate
 from test.support.reach import NODE, Node, config
 from translator.nat import DEFAULT_PORTS, TO_HOST, TO_NETWORK, TO_TUNNEL, TO_WORKLOAD, port_windows
 
+EVERYWHERE = (TO_WORKLOAD, TO_HOST, TO_NETWORK, TO_TUNNEL)
 METADATA = HostMetadataUpdate(NODE, "192.0.2.11/24", "2001:db8:1::11/64")
 
 
@@ -23,9 +24,9 @@ def addresses(node: Node, family: str = "v4") -> dict[int, set[int]]:
 
 def test_the_nodes_address_wherever_to() -> None:
     node = Node(METADATA)
-    assert addresses(node) == dict.fromkeys((TO_WORKLOAD, TO_HOST, TO_NETWORK, TO_TUNNEL), {0xC000020B})
+    assert addresses(node) == {to: {0xC000020B} for to in EVERYWHERE}
     six = 0x20010DB8000100000000000000000011
-    assert addresses(node, "v6") == dict.fromkeys((TO_WORKLOAD, TO_HOST, TO_NETWORK, TO_TUNNEL), {six})
+    assert addresses(node, "v6") == {to: {six} for to in EVERYWHERE}
     row = node.rows["masquerade_address_v6"][TO_NETWORK, 0]
     assert row[:4] == ("masquerade_as_v6", six, six >> 64, 0x11)
     node.apply(HostMetadataUpdate(NODE, "192.0.2.12/24", ""))
