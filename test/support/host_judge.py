@@ -2,7 +2,7 @@
 
 Written from the felix contract, 3.2 and 3.8 (and 3.7 for the workloads in between), and from the replay contract for names and
 places. It shares nothing with the translator: it walks packet by packet, stage by stage, rule by rule. No flows: each packet is the
-first of its own. No tunnels but the packets of tunnels that the node itself sends and receives.
+first of its own. Tunnels: those of other nodes that nothing ends, and IP in IP at the node's address, whose inside is no packet.
 """
 
 import re
@@ -143,6 +143,7 @@ class Walk:
         elif ingress == HOST and out:
             self.untracked(target, "egress")
         if ingress != HOST:
+            self.tunnel_ends(ingress)
             self.pre_dnat(source)
         self.reach(receiver)
         forwarded = ingress != HOST and not to_host
@@ -182,6 +183,13 @@ class Walk:
             reasons.append("degraded")
         if reasons:
             raise Denied(*reasons)
+
+    def tunnel_ends(self, ingress: str) -> None:
+        """IP in IP at the node's own address is for known hosts only; what is inside, here, is no packet."""
+        modes, packet = self.world.tunnels.get(""), self.packet
+        own = self.world.hosts.get(self.world.config["FelixHostname"], ("", ""))[0].partition("/")[0]
+        if modes and modes.ipip_enabled and ingress in INTERFACES and packet.proto == IPV4_IN_IP and packet.dst == own:
+            raise Denied("encapsulated") if not is_tunnelled(self.world, packet, "ingress") else Denied("", "parse", *ANY_REASON)
 
     def reach(self, receiver: felix.WorkloadEndpoint | None) -> None:
         """Routing leads to workloads that are open."""

@@ -132,7 +132,10 @@ class _Run:
         else:
             if self._from == _UPLINK:
                 self._hook("untracked_ingress", self._in)
+            ends = self._tunnel_ends()
             self._hook("pre_dnat", self._in)
+            if ends:
+                raise self._drop(Reason.PARSE)
             port = self._route()
         self._policies()
         if self._reason is Reason.NONE:
@@ -169,6 +172,17 @@ class _Run:
         rows = self._switch.tables.get(table, {})
         keys = ((*first, (number >> (bits - n) << (bits - n), n)) for n in range(bits, -1, -1))
         return next((rows[key] for key in keys if key in rows), None)
+
+    def _tunnel_ends(self) -> bool:
+        """Whether the packet is a tunnel's that ends here, for peers only; inside it, in these tests, is no packet."""
+        packet = self._packet
+        kind = 2 if packet.proto == IPV4_IN_IP and packet.version == 4 else 1 if (packet.proto, packet.dport) == (UDP, 4789) else 0
+        address = int(ip_address(packet.dst))
+        if self._from != _UPLINK or self._row(f"tunnel_local_v{packet.version}", kind, address) is None:
+            return False
+        if packet.fragment or packet.options or self._row(f"tunnel_peer_v{packet.version}", kind, int(ip_address(packet.src))) is None:
+            raise self._drop(Reason.ENCAPSULATED)
+        return True
 
     def _route(self) -> int:
         """Routing and next hop."""
