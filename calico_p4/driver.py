@@ -52,6 +52,8 @@ class Driver:
         self.messages_skipped = 0
         self.trouble: Degraded | None = None
         """What is wrong with the target as a whole, None if nothing is; set by whoever connects to it."""
+        self.around: Sequence[Degraded] = ()
+        """What is wrong around the driver; set by whoever runs it."""
         self.before_write: Callable[[], None] = _nothing
         """Called before every Write: what must not wait for a slow target is done here."""
         self.changed_endpoints: set[WorkloadEndpointID] = set()
@@ -238,6 +240,7 @@ class Driver:
         found.update(self.messages.values())
         if self.trouble is not None:
             found.add(self.trouble)
+        found.update(self.around)
         found.update(Degraded(f"Port {name}", problem, "partial") for name, problem in self.ports.problems.items())
         if not self.store.kubernetes.known:
             found.add(Degraded("Kubernetes API", "has not told all services yet: they are as they were", "partial"))

@@ -18,6 +18,7 @@ from calico_p4.degraded import Degraded
 from calico_p4.driver import Driver
 from calico_p4.inflow import Inflow
 from calico_p4.inspect.objects import History
+from calico_p4.kubernetes.services import LiveServices
 from calico_p4.log import get_logger
 from calico_p4.p4runtime.errors import TargetError
 from calico_p4.status import StatusReporter
@@ -48,11 +49,12 @@ class Live:
         ports: Sequence[Mapping[str, Any]],
         send: Callable[[bytes], Any],
         *,
+        kubernetes: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         opener: Callable[[str], Switch] = open_switch,
         rng: Random | None = None,
     ) -> None:
-        """``send`` writes a frame to Felix. ``clock`` (seconds), ``opener`` (of a switch by its address) and ``rng`` are for tests."""
+        """``send`` writes a frame to Felix; ``kubernetes`` is where services come from (`kubernetes.client.configuration`). ``clock`` (seconds), ``opener`` (of a switch by its address) and ``rng`` are for tests."""
         self._target, self._send, self._clock, self._open = target, send, clock, opener
         self._inflow = Inflow()
         self._decoder = Decoder()
@@ -63,6 +65,7 @@ class Live:
         self._ports = ports
         self.history = History()
         """Which frame spoke of each object last."""
+        self._services = LiveServices(kubernetes, self.driver, self._change) if kubernetes is not None else None
         self._applied = 0
         self._switch: Switch | None = None
         self._dirty_since_s: float | None = None
@@ -120,6 +123,20 @@ class Live:
         except DecodeError as error:
             self._log.error("frame not decoded", frame=error.frame, offset=error.offset, reason=error.reason)
             self.driver.note_message(Degraded(f"Frame {error.frame}", f"byte {error.offset}: {error.reason}", "partial"))
+        if self._services is not None:
+            self._services.start()
+        self._note_dirty()
+
+    def _change(self, work: Callable[[], None]) -> None:
+        """Let the loop do what changes the store; from any thread."""
+
+        def changing() -> None:
+            work()
+            self._note_dirty()
+
+        self._inflow.put_work(changing)
+
+    def _note_dirty(self) -> None:
         if self._dirty_since_s is None:
             self._dirty_since_s = self._clock()
 
@@ -187,6 +204,8 @@ class Live:
         if self._dirty_since_s is not None:
             self._dirty_since_s = None
             self.driver.sync()
+            if self._services is not None:
+                self._services.tell()
             self._rest_due_s = now_s + HOLD_OFF_S
             self._retry.reset()
         elif self._rest_due_s is not None and now_s >= self._rest_due_s:

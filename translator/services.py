@@ -74,6 +74,7 @@ class ServicePart:
         self._problems: Mapping[ObjectKey, str] = {}
         self._started = False
         self._suspects = Suspects({}, {})
+        self._health: dict[ServiceKey, tuple[int, int]] = {}
 
     def update(self, store: Any, dirty: Any, ports: Any) -> list[Change]:
         """The rows that differ since the last update; none before a source has told everything."""
@@ -116,12 +117,7 @@ class ServicePart:
 
     def health(self) -> dict[int, tuple[ServiceKey, int]]:
         """The services whose health this node tells, by healthCheckNodePort, with the number of ready endpoints here."""
-        found = {}
-        for key, known in self._services.items():
-            if known.health_port:
-                here = {backend.address for plan in known.plans for backend in plan.choice.ready_here}
-                found[known.health_port] = key, len(here)
-        return found
+        return {port: (key, number) for key, (port, number) in self._health.items()}
 
     def plans(self) -> Iterator[tuple[ServiceKey, tuple[Plan, ...]]]:
         """Yield every service with what it came to."""
@@ -142,6 +138,10 @@ class ServicePart:
         for name in old.groups.keys() - new.groups.keys():
             self._numbers.retire(name)
         self._shortcomings.pop(key, None)
+        self._health.pop(key, None)
+        if new.health_port:
+            here = {backend.address for plan in new.plans for backend in plan.choice.ready_here}
+            self._health[key] = new.health_port, len(here)
         if new is not _NOTHING:
             self._services[key] = new
             if found := [*_shortcomings(service, new)]:
