@@ -12,3 +12,11 @@ _COMMON = {"deadline": None, "print_blob": True, "suppress_health_check": (Healt
 settings.register_profile("ci", max_examples=100, **_COMMON)
 settings.register_profile("long", max_examples=5000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+_TARGET = os.environ.get("CALICO_P4_TEST_TARGET", "embedded")
+if _TARGET == "judge":
+    from test.support import judge
+
+    judge.everywhere().__enter__()
+elif _TARGET != "embedded":
+    raise ValueError(f"CALICO_P4_TEST_TARGET is {_TARGET!r}: embedded or judge")

@@ -16,6 +16,7 @@ class Options:
         learner_bucket: keys a bucket of a learner table holds; DPDK: 4.
         shuffle_seed: the updates of one Write are done in an order drawn from this seed, as P4Runtime allows; None: in the order given.
         real_time: the clock runs by itself, for ports bound to Linux interfaces; otherwise time stands still but for `at` and SetTime.
+        engine: what executes the program: "embedded" (Python) or "dpdk".
     """
 
     device_id: int = 1
@@ -23,3 +24,4 @@ class Options:
     learner_bucket: int = 4
     shuffle_seed: int | None = None
     real_time: bool = False
+    engine: str = "embedded"

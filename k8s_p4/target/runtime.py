@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableSequence
 from itertools import repeat
 from typing import Any
 
@@ -159,7 +159,7 @@ class Machine:
         self.actions = {name: self._action(name) for name in self.spec.actions}
         self.tables = {name: self._table(table, lpm_widths or {}) for name, table in self.spec.tables.items()}
         self.table_list = list(self.tables.values())
-        self.registers = {name: [array.initial] * round_up(array.size) for name, array in self.spec.regarrays.items()}
+        self.registers: dict[str, MutableSequence[int]] = {name: [array.initial] * round_up(array.size) for name, array in self.spec.regarrays.items()}
         self.meters = {name: MeterArray(array.size) for name, array in self.spec.metarrays.items()}
         fields = self._scope.metadata.fields
         self.metadata_fields = metadata_names(fields, self.spec.old_names)

@@ -6,11 +6,13 @@ The names come from p4c's context JSON: `name` is P4Info's, `target_name` the as
 from __future__ import annotations
 
 import json
+from collections.abc import MutableSequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from k8s_p4.p4rt import p4i
+from k8s_p4.target.engines import ENGINES
 from k8s_p4.target.errors import LoadError
 from k8s_p4.target.externs import MeterArray
 from k8s_p4.target.options import Options
@@ -74,8 +76,8 @@ class CounterSchema:
     id: int
     name: str
     size: int
-    packets: list[int] | None
-    octets: list[int] | None
+    packets: MutableSequence[int] | None
+    octets: MutableSequence[int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ def build_pipeline(spec_text: str, context_text: str, p4info: Any, options: Opti
     spec = _parsed(spec_text)
     context = _Context(context_text, spec)
     widths = {context.table(t.preamble.name): f.bitwidth for t in p4info.tables for f in t.match_fields if _KINDS.get(f.match_type) == LPM}
-    machine = Machine(spec, options, widths)
+    machine = ENGINES[options.engine](spec_text, spec, options, widths)
     pipeline = Pipeline(machine, p4info)
     _refuse_others(p4info)
     actions = {a.preamble.id: a for a in p4info.actions}

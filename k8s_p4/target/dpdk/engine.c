@@ -1,0 +1,463 @@
+/* The DPDK engine: a pipeline of DPDK's SWX library in this process, frames in and out of memory.
+ *
+ * Compiled on the user's machine against Debian's libdpdk and two internal headers of the same release (build.py). Three things are
+ * added to the library, none of them to how it processes a packet:
+ *
+ * - Ports in memory: any number of them, by number, behind the one input port and the one output port that the library is told of.
+ *   A port number needs no array, so none can be beyond its end (DPDK 22.11 reads past it; later releases drop).
+ * - Virtual time, on request: the library asks the CPU's time stamp counter when it looks up or adds a learned entry, and passes the
+ *   answer to functions of another library. Those are replaced here by ones that pass on a time of ours, 2^36 ticks a second: expiry
+ *   is kept in units of 2^32 ticks, so its grain is 1/16 s then.
+ * - Poison, on request: metadata and headers hold a pattern when a packet begins, instead of an earlier packet's bytes.
+ *
+ * One thread may use an engine at a time; nothing here locks.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_mbuf.h>
+
+#include "rte_swx_pipeline_internal.h"
+
+#define HEADROOM 1024
+#define ROOM 65536
+#define PATTERN 0xA5
+#define LEARNERS_MAX 64
+#define SNAPSHOT 1024
+#define SECOND_BITS 36
+#define SPILLS_MAX 16
+#define DROP_PORT 0xFFFFFFFF
+
+enum outcome { NONE = 0, SENT = 1, DROPPED = 2, SHORT_FRAME = 3 };
+
+/* What the caller reads after a packet. */
+struct result {
+	uint32_t outcome;
+	uint32_t port;
+	uint32_t length;
+	uint32_t passes;
+	uint8_t *frame;
+	uint8_t *metadata;
+};
+
+struct engine {
+	struct rte_swx_pipeline *p;
+	struct rte_swx_ctl_pipeline *ctl;
+	struct port_out_runtime out, dropped;
+	uint32_t port_in, port_out;
+	bool waiting, poison;
+	uint32_t metadata_size, headers_size;
+	uint8_t *end; /* of the frame that is under way */
+	/* Headers named spill0, spill1, ... hold what the metadata has no room for (legal.py). */
+	struct {
+		uint32_t struct_id, size;
+	} spills[SPILLS_MAX];
+	uint32_t n_spills;
+	struct result result;
+	uint8_t buffer[HEADROOM + ROOM + HEADROOM];
+	uint8_t metadata[8192];
+};
+
+static bool virtual_time;
+static uint64_t now_ticks = 1ULL << 40, epoch_ticks = 1ULL << 40;
+
+/* Time */
+
+uint64_t
+engine_clock(void)
+{
+	return virtual_time ? now_ticks : rte_rdtsc();
+}
+
+static void *
+next(const char *name)
+{
+	void *found = dlsym(RTLD_NEXT, name);
+
+	if (!found)
+		abort();
+	return found;
+}
+
+uint64_t
+rte_get_tsc_hz(void)
+{
+	static uint64_t (*real)(void);
+
+	if (virtual_time)
+		return 1ULL << SECOND_BITS;
+	if (!real)
+		real = next("rte_get_tsc_hz");
+	return real();
+}
+
+int
+rte_swx_table_learner_lookup(void *table, void *mailbox, uint64_t time, uint8_t **key, uint64_t *action_id, uint8_t **action_data,
+			     size_t *entry_id, int *hit)
+{
+	static __typeof__(&rte_swx_table_learner_lookup) real;
+
+	if (!real)
+		real = next("rte_swx_table_learner_lookup");
+	return real(table, mailbox, virtual_time ? now_ticks : time, key, action_id, action_data, entry_id, hit);
+}
+
+uint32_t
+rte_swx_table_learner_add(void *table, void *mailbox, uint64_t time, uint64_t action_id, uint8_t *action_data, uint32_t timeout_id)
+{
+	static __typeof__(&rte_swx_table_learner_add) real;
+
+	if (!real)
+		real = next("rte_swx_table_learner_add");
+	return real(table, mailbox, virtual_time ? now_ticks : time, action_id, action_data, timeout_id);
+}
+
+void
+rte_swx_table_learner_rearm(void *table, void *mailbox, uint64_t time)
+{
+	static __typeof__(&rte_swx_table_learner_rearm) real;
+
+	if (!real)
+		real = next("rte_swx_table_learner_rearm");
+	real(table, mailbox, virtual_time ? now_ticks : time);
+}
+
+void
+rte_swx_table_learner_rearm_new(void *table, void *mailbox, uint64_t time, uint32_t timeout_id)
+{
+	static __typeof__(&rte_swx_table_learner_rearm_new) real;
+
+	if (!real)
+		real = next("rte_swx_table_learner_rearm_new");
+	real(table, mailbox, virtual_time ? now_ticks : time, timeout_id);
+}
+
+/* Learner tables as they were made: forgetting everything is putting that back. */
+static struct {
+	void *table;
+	uint64_t size;
+	uint8_t head[SNAPSHOT];
+} learners[LEARNERS_MAX];
+static unsigned n_learners;
+
+void *
+rte_swx_table_learner_create(struct rte_swx_table_learner_params *params, int numa_node)
+{
+	static __typeof__(&rte_swx_table_learner_create) real;
+	void *table;
+
+	if (!real)
+		real = next("rte_swx_table_learner_create");
+	table = real(params, numa_node);
+	if (table && n_learners < LEARNERS_MAX) {
+		learners[n_learners].table = table;
+		learners[n_learners].size = rte_swx_table_learner_footprint_get(params);
+		memcpy(learners[n_learners].head, table, RTE_MIN((uint64_t)SNAPSHOT, learners[n_learners].size));
+		n_learners++;
+	}
+	return table;
+}
+
+void
+rte_swx_table_learner_free(void *table)
+{
+	static __typeof__(&rte_swx_table_learner_free) real;
+	unsigned i;
+
+	if (!real)
+		real = next("rte_swx_table_learner_free");
+	for (i = 0; i < n_learners; i++)
+		if (learners[i].table == table)
+			learners[i] = learners[--n_learners];
+	real(table);
+}
+
+/* Start */
+
+/* Once per process. `megabytes` of ordinary memory; returns 0, or a negative number. */
+int
+engine_init(const char *megabytes, int with_virtual_time)
+{
+	char *argv[] = {"calico-p4", "--no-huge", "--no-pci", "--no-shconf", "--no-telemetry", "-m", (char *)megabytes,
+			"--log-level", "critical", "-l", "0", NULL};
+	cpu_set_t mask;
+	int status;
+
+	virtual_time = with_virtual_time;
+	/* DPDK pins the thread that starts it to a core: that stays within its own tables. */
+	sched_getaffinity(0, sizeof(mask), &mask);
+	status = rte_eal_init(RTE_DIM(argv) - 1, argv);
+	sched_setaffinity(0, sizeof(mask), &mask);
+	if (status < 0)
+		return -rte_errno;
+	/* For the one port that the library is told of and that nothing comes from. */
+	return rte_pktmbuf_pool_create("frames", 7, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY) ? 0 : -rte_errno;
+}
+
+/* Assembly to C. Returns 0, or a negative number with the line and a message. */
+int
+engine_codegen(const char *assembly, const char *code, uint32_t *line, const char **message)
+{
+	FILE *in = fopen(assembly, "r"), *out = fopen(code, "w");
+	int status = in && out ? rte_swx_pipeline_codegen(in, out, line, message) : -errno;
+
+	if (in)
+		fclose(in);
+	if (out && fclose(out) && !status)
+		status = -errno;
+	return status;
+}
+
+static int
+rx(void *port, struct rte_swx_pkt *pkt)
+{
+	struct engine *e = port;
+	struct thread *t = &e->p->threads[e->p->thread_id];
+	struct header *h;
+
+	if (!e->waiting)
+		return 0;
+	e->waiting = false;
+	*pkt = (struct rte_swx_pkt){.pkt = e->buffer, .offset = HEADROOM, .length = e->result.length};
+	e->p->port_id = e->port_in; /* what the program is told; the library moves on to its first port after */
+	if (e->poison) {
+		memset(t->metadata, PATTERN, e->metadata_size);
+		memset(t->header_storage, PATTERN, e->headers_size);
+		TAILQ_FOREACH(h, &e->p->headers, node)
+			t->structs[h->struct_id] = t->headers[h->id].ptr0;
+	}
+	return 1;
+}
+
+static void
+done(struct engine *e, struct rte_swx_pkt *pkt, enum outcome outcome)
+{
+	struct thread *t = &e->p->threads[e->p->thread_id];
+	uint32_t at = e->metadata_size, i;
+
+	/* Where the frame ends never changes, so a start beyond it means that a header was taken from what is no longer the frame. */
+	e->result.outcome = &pkt->pkt[pkt->offset] > e->end || (int32_t)pkt->length < 0 || t->ptr > e->end ? SHORT_FRAME : outcome;
+	e->result.port = e->port_out;
+	e->result.frame = &pkt->pkt[pkt->offset];
+	e->result.length = pkt->length;
+	e->result.passes = t->recirc_pass_id;
+	memcpy(e->metadata, t->metadata, e->metadata_size);
+	for (i = 0; i < e->n_spills; i++) {
+		memcpy(&e->metadata[at], t->structs[e->spills[i].struct_id], e->spills[i].size);
+		at += e->spills[i].size;
+	}
+}
+
+static void
+tx(void *port, struct rte_swx_pkt *pkt)
+{
+	done(port, pkt, SENT);
+}
+
+static void
+drop(void *port, struct rte_swx_pkt *pkt)
+{
+	done(port, pkt, DROPPED);
+}
+
+/* In place of `&p->out[port_id]` wherever that stands in the header (build.py). */
+struct port_out_runtime *
+engine_out(struct rte_swx_pipeline *p, uint64_t port_id)
+{
+	struct engine *e = p->in[0].obj;
+
+	if (port_id == DROP_PORT)
+		return &e->dropped;
+	e->port_out = port_id;
+	return &e->out;
+}
+
+/* As the library's own, which would look into its array. */
+static void
+drop_exec(struct rte_swx_pipeline *p)
+{
+	struct thread *t = &p->threads[p->thread_id];
+
+	__instr_drop_exec(p, t, t->ip);
+	thread_ip_reset(p, t);
+	instr_rx_exec(p);
+}
+
+static void
+tx_exec(struct rte_swx_pipeline *p)
+{
+	struct thread *t = &p->threads[p->thread_id];
+
+	__instr_tx_exec(p, t, t->ip);
+	thread_ip_reset(p, t);
+	instr_rx_exec(p);
+}
+
+/* A pipeline of the compiled program `library`; NULL with *status set if DPDK refuses it. */
+struct engine *
+engine_open(const char *name, const char *library, const char *io, int poison, int *status)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+	FILE *file = fopen(io, "r");
+	struct header *h;
+
+	*status = e && file ? rte_swx_pipeline_build_from_lib(&e->p, name, library, file, 0) : -ENOMEM;
+	if (file)
+		fclose(file);
+	if (!*status && !(e->ctl = rte_swx_ctl_pipeline_create(e->p)))
+		*status = -ENODEV;
+	if (*status) {
+		if (e && e->p)
+			rte_swx_pipeline_free(e->p);
+		free(e);
+		return NULL;
+	}
+	e->poison = poison;
+	e->p->in[0].pkt_rx = rx;
+	e->p->in[0].obj = e;
+	/* `drop` is sending to the last of the ports: of none, that is DROP_PORT. */
+	e->p->n_ports_out = 0;
+	e->p->instruction_table[INSTR_DROP] = drop_exec;
+	e->p->instruction_table[INSTR_TX] = tx_exec;
+	e->dropped.pkt_tx = drop;
+	e->dropped.obj = e;
+	e->out.pkt_tx = tx;
+	e->out.obj = e;
+	e->metadata_size = e->p->metadata_st ? e->p->metadata_st->n_bits / 8 : 0;
+	TAILQ_FOREACH(h, &e->p->headers, node) {
+		e->headers_size += h->st->n_bits / 8;
+		if (!strncmp(h->name, "spill", 5) && e->n_spills < SPILLS_MAX) {
+			e->spills[e->n_spills].struct_id = h->struct_id;
+			e->spills[e->n_spills++].size = h->st->n_bits / 8;
+		}
+	}
+	e->result.metadata = e->metadata;
+	return e;
+}
+
+void
+engine_close(struct engine *e)
+{
+	rte_swx_ctl_pipeline_free(e->ctl);
+	rte_swx_pipeline_free(e->p);
+	free(e);
+}
+
+/* Forget everything learned, of all engines. */
+void
+engine_forget(void)
+{
+	unsigned i;
+
+	/* With virtual time it is enough that a day passes; the clock has room for some 2,000 of them. */
+	if (virtual_time && epoch_ticks < 0xE000000000000000ULL) {
+		epoch_ticks += 100000ULL << SECOND_BITS;
+		return;
+	}
+	epoch_ticks = 1ULL << 40;
+	for (i = 0; i < n_learners; i++) {
+		memset(learners[i].table, 0, learners[i].size);
+		memcpy(learners[i].table, learners[i].head, RTE_MIN((uint64_t)SNAPSHOT, learners[i].size));
+	}
+}
+
+/* Entries */
+
+int64_t
+engine_action(struct engine *e, const char *name)
+{
+	struct rte_swx_ctl_action_info info;
+	uint32_t i;
+
+	for (i = 0; !rte_swx_ctl_action_info_get(e->p, i, &info); i++)
+		if (!strcmp(info.name, name))
+			return i;
+	return -1;
+}
+
+/* Bits of an action's argument, negative if it is kept in network order; 0 if there is none. */
+int
+engine_argument(struct engine *e, uint32_t action, uint32_t argument)
+{
+	struct rte_swx_ctl_action_arg_info info;
+
+	if (rte_swx_ctl_action_arg_info_get(e->p, action, argument, &info))
+		return 0;
+	return info.is_network_byte_order ? -(int)info.n_bits : (int)info.n_bits;
+}
+
+int
+engine_add(struct engine *e, const char *table, uint8_t *key, uint8_t *mask, uint32_t priority, uint64_t action, uint8_t *data)
+{
+	struct rte_swx_table_entry entry = {
+		.key = key, .key_mask = mask, .key_priority = priority, .action_id = action, .action_data = data};
+
+	return rte_swx_ctl_pipeline_table_entry_add(e->ctl, table, &entry);
+}
+
+int
+engine_delete(struct engine *e, const char *table, uint8_t *key, uint8_t *mask, uint32_t priority)
+{
+	struct rte_swx_table_entry entry = {.key = key, .key_mask = mask, .key_priority = priority};
+
+	return rte_swx_ctl_pipeline_table_entry_delete(e->ctl, table, &entry);
+}
+
+int
+engine_default(struct engine *e, const char *table, uint64_t action, uint8_t *data)
+{
+	struct rte_swx_table_entry entry = {.action_id = action, .action_data = data};
+
+	return rte_swx_ctl_pipeline_table_default_entry_add(e->ctl, table, &entry);
+}
+
+int
+engine_commit(struct engine *e)
+{
+	return rte_swx_ctl_pipeline_commit(e->ctl, 1);
+}
+
+int
+engine_read(struct engine *e, const char *array, uint32_t index, uint64_t *value)
+{
+	return rte_swx_ctl_pipeline_regarray_read(e->p, array, index, value);
+}
+
+int
+engine_write(struct engine *e, const char *array, uint32_t index, uint64_t value)
+{
+	return rte_swx_ctl_pipeline_regarray_write(e->p, array, index, value);
+}
+
+/* Frames */
+
+/* One frame of at most ROOM bytes through the pipeline. `ns`: virtual time. Returns what became of it, NULL if it never ended. */
+struct result *
+engine_run(struct engine *e, uint32_t port, const uint8_t *frame, uint32_t length, uint64_t ns)
+{
+	unsigned rounds;
+
+	if (length > ROOM)
+		return NULL;
+	now_ticks = epoch_ticks + (uint64_t)(((unsigned __int128)ns << SECOND_BITS) / 1000000000);
+	memcpy(&e->buffer[HEADROOM], frame, length);
+	/* Bytes beyond the frame are not those of the last one. */
+	memset(&e->buffer[HEADROOM + length], e->poison ? PATTERN : 0, HEADROOM);
+	e->end = &e->buffer[HEADROOM + length];
+	e->result.length = length;
+	e->result.outcome = NONE;
+	e->port_in = port;
+	e->waiting = true;
+	e->p->thread_id = 0; /* one packet at a time: the threads take turns with batches only */
+	for (rounds = 0; rounds < 100000 && e->result.outcome == NONE; rounds++)
+		rte_swx_pipeline_run(e->p, 1);
+	return e->result.outcome == NONE ? NULL : &e->result;
+}

@@ -1,0 +1,126 @@
+"""How keys, masks, arguments and metadata lie in DPDK's memory: metadata of up to 64 bits in the machine's order, the rest as on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from k8s_p4.target.dpdk.legal import SPILL
+from k8s_p4.target.instructions import key_refs
+from k8s_p4.target.match import Entry, Identity
+from k8s_p4.target.operands import WORD, Scope
+from k8s_p4.target.runtime import TableState
+
+HIGHEST_PRIORITY = (1 << 29) - 2
+"""rte_acl's bound, less the one that stands for none."""
+_ACL_PRIORITY = (1 << 29) - 1
+
+
+class Place(NamedTuple):
+    """A field's place: bytes from the start, how many, and "little" or "big"."""
+
+    at: int
+    size: int
+    order: str
+
+
+def put(buffer: bytearray, place: Place, value: int) -> None:
+    """Write a value."""
+    buffer[place.at : place.at + place.size] = value.to_bytes(place.size, "little" if place.order == "little" else "big")
+
+
+class SwxKey(NamedTuple):
+    """An entry's identity for DPDK: of entries of one value and mask it keeps only one, whatever their priorities."""
+
+    key: bytes
+    mask: bytes | None
+
+
+class KeyLayout:
+    """One table's keys."""
+
+    def __init__(self, scope: Scope, state: TableState, lpm_width: int) -> None:
+        """`scope`: that of the assembly DPDK was given; `lpm_width`: bits of the prefix field in P4, for a table that has one."""
+        refs = key_refs(scope, scope.spec.tables[state.spec.name])
+        first = min((ref.offset for ref in refs), default=0)
+        self._size = (max((ref.offset + ref.bits for ref in refs), default=0) - first) // 8
+        # In packing order, which is that of `state.widths`; the lowest bits of a packed key are those of the last.
+        self._places = [
+            Place((ref.offset - first) // 8, ref.bits // 8, "little" if ref.space == "m" and ref.bits <= WORD else "big") for ref in refs
+        ]
+        self._widths = state.widths
+        self._full = (1 << sum(state.widths)) - 1
+        self._lpm_width = lpm_width
+        kinds = {match for _, match in state.spec.keys}
+        self.ternary = "wildcard" in kinds
+        self.lpm = "lpm" in kinds
+
+    def key(self, identity: Identity) -> SwxKey:
+        """The key and mask of an identity (see `match.Identity`)."""
+        if self.ternary:
+            return SwxKey(self._bytes(identity[0]), self._bytes(identity[1]))
+        if self.lpm:
+            beyond = self._lpm_width - identity[0]
+            # In P4 the prefix may be narrower than in the assembly: the bits above it are all compared.
+            return SwxKey(self._bytes(identity[1] << beyond), self._bytes(self._full & ~((1 << beyond) - 1)))
+        return SwxKey(self._bytes(identity), None)
+
+    def priority(self, identity: Identity) -> int:
+        """DPDK's priority, of which the smallest wins."""
+        if self.ternary:
+            return _ACL_PRIORITY - int(identity[2])
+        return self._lpm_width - int(identity[0]) if self.lpm else 0
+
+    def _bytes(self, packed: int) -> bytes:
+        buffer = bytearray(self._size)
+        for place, width in zip(reversed(self._places), reversed(self._widths), strict=True):
+            put(buffer, place, packed & ((1 << width) - 1))
+            packed >>= width
+        return bytes(buffer)
+
+
+def argument_writer(bits: list[int]) -> Callable[[Entry], bytes]:
+    """A function from an entry to its action's data; `bits` of each argument, negative for network order."""
+    places, at = [], 0
+    for each in bits:
+        places.append(Place(at, abs(each) // 8, "big" if each < 0 or each > WORD else "little"))
+        at += abs(each) // 8
+
+    def write(entry: Entry) -> bytes:
+        buffer = bytearray(at)
+        for place, value in zip(places, entry[1], strict=True):
+            put(buffer, place, value)
+        return bytes(buffer)
+
+    return write
+
+
+def metadata_reader(given: Scope, legal: Scope, names: dict[str, str]) -> tuple[int, Callable[[bytes], list[int]]]:
+    """(bytes, a function from those to the values of the metadata of `given` in the order of declaration).
+
+    The bytes are the metadata of the assembly DPDK was given (`legal`), then its spill headers, one after the other; `names` as in `Legal`.
+    """
+    starts, end = _starts(legal)
+    places = []
+    for field in given.metadata.fields:
+        operand = names.get(f"m.{field.name}", f"m.{field.name}")
+        ref = legal.field(0, operand)
+        at = starts[operand.rpartition(".")[0]] + ref.offset // 8
+        places.append((at, at + field.bits // 8, ref.space == "m" and field.bits <= WORD))
+
+    def read(data: bytes) -> list[int]:
+        return [int.from_bytes(data[first:last], "little" if little else "big") for first, last, little in places]
+
+    return end, read
+
+
+def _starts(legal: Scope) -> tuple[dict[str, int], int]:
+    at = sum(field.bits for field in legal.metadata.fields) // 8
+    starts = {"m": 0}
+    for number in range(len(legal.headers)):
+        header = legal.headers.get(f"{SPILL}{number}")
+        if header is None:
+            break
+        starts[f"h.{SPILL}{number}"] = at
+        at += header.size
+    return starts, at

@@ -1,0 +1,77 @@
+"""The engine's functions (engine.c) for Python."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import tempfile
+from pathlib import Path
+
+from k8s_p4.target.dpdk.build import DpdkMissing, engine, program
+
+# Ordinary memory, taken as it is used: tables that learn are of the size the program asks for.
+_MEGABYTES = 3072
+_PORTS = "port in 0 fd 0 mtu 1500 mempool frames bsz 1\nport out 0 fd 1 bsz 1\n"
+SENT, DROPPED, SHORT_FRAME = 1, 2, 3
+
+
+class Result(ctypes.Structure):
+    """What became of a frame (`struct result`); `frame` and `metadata` hold until the next one."""
+
+    _fields_ = (
+        ("outcome", ctypes.c_uint32), ("port", ctypes.c_uint32), ("length", ctypes.c_uint32), ("passes", ctypes.c_uint32),
+        ("frame", ctypes.c_void_p), ("metadata", ctypes.c_void_p),
+    )  # fmt: skip
+
+
+def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
+    text, number, handle, data = ctypes.c_char_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_char_p
+    wide, status = ctypes.c_uint64, ctypes.POINTER(ctypes.c_int)
+    for name, result, arguments in (
+        ("engine_init", ctypes.c_int, (text, ctypes.c_int)),
+        ("engine_codegen", ctypes.c_int, (text, text, ctypes.POINTER(number), ctypes.POINTER(text))),
+        ("engine_open", handle, (text, text, text, ctypes.c_int, status)),
+        ("engine_close", None, (handle,)),
+        ("engine_forget", None, ()),
+        ("engine_action", ctypes.c_int64, (handle, text)),
+        ("engine_argument", ctypes.c_int, (handle, number, number)),
+        ("engine_add", ctypes.c_int, (handle, text, data, data, number, wide, data)),
+        ("engine_delete", ctypes.c_int, (handle, text, data, data, number)),
+        ("engine_default", ctypes.c_int, (handle, text, wide, data)),
+        ("engine_commit", ctypes.c_int, (handle,)),
+        ("engine_read", ctypes.c_int, (handle, text, number, ctypes.POINTER(wide))),
+        ("engine_write", ctypes.c_int, (handle, text, number, wide)),
+        ("engine_run", ctypes.POINTER(Result), (handle, number, data, number, wide)),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+@functools.cache
+def start(virtual_time: bool) -> ctypes.CDLL:
+    """DPDK, started once in this process.
+
+    Raises:
+        DpdkMissing: it is not there or does not start.
+    """
+    # Lazily and by this name first: the engine's clock stands before DPDK's own (engine.c).
+    library = _typed(ctypes.CDLL(str(engine()), mode=ctypes.RTLD_GLOBAL))
+    status = library.engine_init(str(_MEGABYTES).encode(), virtual_time)
+    if status:
+        raise DpdkMissing(f"no libdpdk: it does not start (error {status})")
+    return library
+
+
+def open_pipeline(name: str, spec: str, library: ctypes.CDLL, poison: bool) -> int:
+    """A pipeline of that assembly; the handle for the other functions. Raises ValueError: DPDK refuses it."""
+    compiled = program(spec, library)
+    status = ctypes.c_int()
+    with tempfile.NamedTemporaryFile("w", suffix=".io") as ports:
+        ports.write(_PORTS)
+        ports.flush()
+        handle = library.engine_open(name.encode(), bytes(compiled), bytes(Path(ports.name)), poison, ctypes.byref(status))
+    if not handle:
+        raise ValueError(f"pipeline.spec: DPDK refuses to build the pipeline (error {status.value})")
+    number: int = handle
+    return number

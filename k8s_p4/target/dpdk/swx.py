@@ -1,0 +1,188 @@
+"""One program on DPDK: its tables kept like those of a `Machine`, frames sent through it."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import weakref
+from collections.abc import Iterator, MutableSequence
+from typing import Any, overload
+
+from k8s_p4.target.dpdk import library
+from k8s_p4.target.dpdk.build import DpdkMissing
+from k8s_p4.target.dpdk.journal import Journal
+from k8s_p4.target.dpdk.keys import KeyLayout, SwxKey, argument_writer, metadata_reader
+from k8s_p4.target.dpdk.legal import legalise
+from k8s_p4.target.errors import LoadError
+from k8s_p4.target.match import Entry, Identity
+from k8s_p4.target.operands import Scope
+from k8s_p4.target.options import Options
+from k8s_p4.target.runtime import LOOP, Machine, Packet, TableState
+from k8s_p4.target.spec import parse
+
+_NUMBERS = itertools.count(1)
+
+
+class CommitError(RuntimeError):
+    """DPDK refused what had been written; it then has none of it."""
+
+
+class _Table:
+    """A table's entries on DPDK. `held`: for each key and mask there, the identity of the one that is in force."""
+
+    def __init__(self, state: TableState, layout: KeyLayout) -> None:
+        self.name = state.spec.name.encode()
+        self.state, self.layout = state, layout
+        self.journal = Journal(state.match, layout.ternary)
+        self.default: Entry = state.default[0]
+        self._rivals: dict[SwxKey, set[Identity]] = {}
+        self.learns = state.learner is not None
+        state.match = self.journal
+
+    def changes(self) -> Iterator[tuple[SwxKey, Identity, Entry | None]]:
+        """What DPDK has to do: (key, an identity of it, the entry or None to delete); empties the journal."""
+        changed, self.journal.changed = self.journal.changed, set()
+        if not self.layout.ternary:
+            yield from ((self.layout.key(identity), identity, self.journal.get(identity)) for identity in changed)
+            return
+        for key, identity in {self.layout.key(identity): identity for identity in self._file(changed)}.items():
+            best = max(self._rivals.get(key, ()), key=lambda rival: rival[2], default=None)
+            yield (key, identity, None) if best is None else (key, best, self.journal.get(best))
+
+    def _file(self, changed: set[Identity]) -> set[Identity]:
+        """Keep the lists of entries that differ in priority only."""
+        for identity in changed:
+            rivals = self._rivals.setdefault(self.layout.key(identity), set())
+            if self.journal.get(identity) is None:
+                rivals.discard(identity)
+            else:
+                rivals.add(identity)
+        return changed
+
+
+class Registers(MutableSequence[int]):
+    """A register array on DPDK, as a list of a fixed length."""
+
+    def __init__(self, swx: Swx, name: str, size: int) -> None:
+        self._swx, self._name, self._size = swx, name.encode(), size
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[int]: ...
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(self._size))]
+        return self._swx.read_register(self._name, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(index, slice):
+            for at, each in zip(range(*index.indices(self._size)), value, strict=True):
+                self[at] = each
+        else:
+            self._swx.write_register(self._name, index, value)
+
+    def __delitem__(self, index: Any) -> None:
+        raise TypeError("registers can't be deleted")
+
+    def insert(self, index: int, value: int) -> None:
+        """Never possible."""
+        raise TypeError("registers can't be added")
+
+
+class Swx:
+    """A DPDK pipeline beside a `Machine`: it takes over the machine's match structures to see what is written."""
+
+    def __init__(self, text: str, machine: Machine, options: Options, lpm_widths: dict[str, int]) -> None:
+        """`text`: the assembly.
+
+        Raises:
+            LoadError: DPDK is not there, or refuses the program.
+        """
+        legal = legalise(text, machine.spec)
+        try:
+            self._library = library.start(not options.real_time)
+            self._handle = library.open_pipeline(f"pipeline{next(_NUMBERS)}", legal.text, self._library, options.poison)
+        except (DpdkMissing, ValueError) as error:
+            raise LoadError(str(error)) from None
+        self._close = weakref.finalize(self, self._library.engine_close, self._handle)
+        scope = Scope(parse(legal.text))
+        self._tables = [_Table(state, KeyLayout(scope, state, _lpm_width(state, lpm_widths))) for state in machine.table_list]
+        self._metadata_size, self._read_metadata = metadata_reader(Scope(machine.spec), scope, legal.names)
+        self._actions = {name: self._action(name, len(action.widths)) for name, action in machine.actions.items()}
+        self.registers: dict[str, Registers] = {name: Registers(self, name, len(cells)) for name, cells in machine.registers.items()}
+
+    def _action(self, name: str, arguments: int) -> tuple[int, Any]:
+        number = self._library.engine_action(self._handle, name.encode())
+        if number < 0:
+            raise LoadError(f"DPDK has no action {name!r} of the assembly")
+        return number, argument_writer([self._library.engine_argument(self._handle, number, at) for at in range(arguments)])
+
+    def commit(self) -> None:
+        """Do what was written since the last time; raises CommitError, and then nothing of it is done."""
+        wrong = 0
+        touched = False
+        for table in self._tables:
+            for key, identity, entry in table.changes():
+                touched = True
+                wrong = wrong or self._change(table, key, identity, entry)
+            if table.state.default[0] is not table.default and not table.learns:
+                touched = True
+                wrong = wrong or self._default(table)
+        status = self._library.engine_commit(self._handle) if touched else 0
+        if wrong or status:
+            raise CommitError(f"DPDK refuses entries (error {wrong or status})")
+
+    def _change(self, table: _Table, key: SwxKey, identity: Identity, entry: Entry | None) -> int:
+        priority = table.layout.priority(identity)
+        if entry is None:
+            self._library.engine_delete(self._handle, table.name, key.key, key.mask, priority)
+            return 0
+        action, data = self._actions[entry[4].name]
+        status: int = self._library.engine_add(self._handle, table.name, key.key, key.mask, priority, action, data(entry))
+        return status
+
+    def _default(self, table: _Table) -> int:
+        entry = table.default = table.state.default[0]
+        action, data = self._actions[entry[4].name]
+        status: int = self._library.engine_default(self._handle, table.name, action, data(entry))
+        return status
+
+    def read_register(self, name: bytes, index: int) -> int:
+        """One element."""
+        value = ctypes.c_uint64()
+        if self._library.engine_read(self._handle, name, index, ctypes.byref(value)):
+            raise IndexError(index)
+        return value.value
+
+    def write_register(self, name: bytes, index: int, value: int) -> None:
+        """Set one element."""
+        if self._library.engine_write(self._handle, name, index, value):
+            raise IndexError(index)
+
+    def forget(self) -> None:
+        """Forget everything learned; DPDK's tables are of one process, and so is this."""
+        self._library.engine_forget()
+
+    def run(self, frame: bytes, port: int, now: int) -> Packet:
+        """One frame through the program, after what was written before it; `now` in ns of virtual time."""
+        self.commit()
+        packet = Packet(frame, port, now, False)
+        answer = self._library.engine_run(self._handle, port, frame, len(frame), now)
+        if not answer:
+            packet.outcome = LOOP
+            return packet
+        result = answer.contents
+        packet.outcome, packet.port_out, packet.passes = result.outcome, result.port, result.passes
+        packet.metadata = self._read_metadata(ctypes.string_at(result.metadata, self._metadata_size))
+        # What is sent is complete: nothing is left to be put behind it.
+        packet.frame = ctypes.string_at(result.frame, result.length) if result.outcome == library.SENT else b""
+        return packet
+
+
+def _lpm_width(state: TableState, widths: dict[str, int]) -> int:
+    return widths.get(state.spec.name, state.widths[-1] if state.widths else 0)

@@ -1,0 +1,129 @@
+"""DPDK as a judge: a machine that sends every packet through DPDK's SWX pipeline as well and compares what became of it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+from k8s_p4.target import engines
+from k8s_p4.target.dpdk.swx import Swx
+from k8s_p4.target.learner import Learner
+from k8s_p4.target.options import Options
+from k8s_p4.target.runtime import LOOP, SENT, SHORT_FRAME, Machine, Packet
+from k8s_p4.target.spec import Spec
+
+_BUCKETS = 0x1000
+"""Of a table that learns: DPDK writes all of its memory at the start, so a judge's are small."""
+OUTCOMES = {1: "sent", 2: "dropped", 3: "short frame", 4: "no port", 5: "loop"}
+
+
+class Disagreement(AssertionError):
+    """The executor and DPDK do not agree about a packet."""
+
+
+@contextlib.contextmanager
+def everywhere() -> Iterator[None]:
+    """Every embedded target that gets a pipeline meanwhile is judged."""
+    before = engines.ENGINES["embedded"]
+    engines.ENGINES["embedded"] = JudgedMachine
+    try:
+        yield
+    finally:
+        engines.ENGINES["embedded"] = before
+
+
+class Tally:
+    """How much was judged."""
+
+    packets = 0
+    """Compared with DPDK."""
+    short = 0
+    """Refused by the executor as cut short."""
+
+
+class JudgedMachine(Machine):
+    """The executor's machine with DPDK beside it. What the executor says is what is returned."""
+
+    def __init__(self, text: str, spec: Spec, options: Options, lpm_widths: dict[str, int]) -> None:
+        super().__init__(spec, options, lpm_widths)
+        text = re.sub(r"^(learner .*?\tsize )0x\w+", rf"\g<1>{_BUCKETS:#x}", text, flags=re.MULTILINE | re.DOTALL)
+        for _, learner in self.learners():
+            learner.resize(_BUCKETS)
+        self.swx = Swx(text, self, options, lpm_widths)
+        self._judged = 0
+        for state in self.tables.values():
+            if state.learner is not None:
+                _forget_together(state.learner, self.swx)
+
+    def run(self, frame: bytes, port: int, now: int, trace: bool = False) -> Packet:
+        """As `Machine.run`; raises Disagreement."""
+        before = self._last
+        packet = super().run(frame, port, now, trace)
+        if packet.outcome == SHORT_FRAME:
+            self._last = self._judge_short(packet, frame, now) or before
+            return packet
+        theirs = self.swx.run(frame, port, now)
+        Tally.packets += 1
+        self._judged += 1
+        differences = [*self._differences(packet, theirs), *self._counters()]
+        if differences:
+            where = f"frame {frame.hex()} into port {port} at {now} ns"
+            raise Disagreement("\n  ".join((f"the executor and DPDK differ: {where}", *differences)))
+        return packet
+
+    def _judge_short(self, packet: Packet, frame: bytes, now: int) -> list[int]:
+        """A frame that ends before its headers do: DPDK goes on with bytes that are not the frame's, so only what leaves can be compared.
+
+        It may count and learn, where the executor does neither; so it is asked only while nothing is learned. Returns the metadata that the
+        next packet meets if nothing is poisoned; none if DPDK was not asked.
+        """
+        Tally.short += 1
+        if any(True for _, learner in self.learners() for _ in learner.live(now)):
+            return []
+        theirs = self.swx.run(frame, packet.port_in, now)
+        self.swx.forget()
+        for name, cells in self.registers.items():
+            for index, cell in enumerate(cells if len(cells) <= 64 else ()):
+                self.swx.registers[name][index] = cell
+        if theirs.outcome == SENT:
+            raise Disagreement(f"a frame cut short left DPDK by port {theirs.port_out}: {frame.hex()} into port {packet.port_in}")
+        return theirs.metadata
+
+    def _counters(self) -> Iterator[str]:
+        """Small arrays after each packet; of the others, from time to time, what we say is not 0."""
+        for name, cells in self.registers.items():
+            theirs = self.swx.registers[name]
+            every = len(cells) <= 64
+            for index in range(len(cells)) if every else _counted(cells) if self._judged % 256 == 1 else ():
+                if cells[index] != theirs[index]:
+                    yield f"{name}[{index}]: {cells[index]}, DPDK: {theirs[index]}"
+
+    def _differences(self, ours: Packet, theirs: Packet) -> Iterator[str]:
+        if ours.outcome != theirs.outcome:
+            yield f"{OUTCOMES[ours.outcome]}, DPDK: {OUTCOMES[theirs.outcome]}"
+        elif ours.outcome == SENT and ours.port_out != theirs.port_out:
+            yield f"port {ours.port_out}, DPDK: {theirs.port_out}"
+        elif ours.outcome == SENT and ours.sent_frame() != theirs.sent_frame():
+            yield f"frame {ours.sent_frame().hex()}, DPDK: {theirs.sent_frame().hex()}"
+        if LOOP not in (ours.outcome, theirs.outcome):
+            for (name, _), mine, other in zip(self.metadata_fields, ours.metadata, theirs.metadata, strict=True):
+                if mine != other:
+                    yield f"metadata {name}: {mine:#x}, DPDK: {other:#x}"
+
+
+def _counted(cells: list[int]) -> list[int]:
+    return [index for index, value in enumerate(cells) if value]
+
+
+def _forget_together(learner: Learner, swx: Swx) -> None:
+    """What a learner is told to forget, DPDK forgets."""
+
+    class Together(Learner):
+        __slots__ = ()
+
+        def clear(self) -> int:
+            swx.forget()
+            return super().clear()
+
+    learner.__class__ = Together
