@@ -15,21 +15,36 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
-HEADERS = "CALICO_P4_DPDK_HEADERS"
-"""Names the directory with the two internal headers; default: `headers` in the directory of what was made."""
-_NEEDED = ("rte_swx_pipeline_internal.h", "rte_swx_pipeline_spec.h")
+SOURCE = "CALICO_P4_DPDK_SOURCE"
+"""Names the directory with DPDK's lib/pipeline; default: `pipeline` in the directory of what was made."""
+_FILES = ("rte_swx_pipeline.c", "rte_swx_ctl.c", "rte_swx_pipeline_spec.c", "rte_swx_pipeline_internal.h", "rte_swx_pipeline_spec.h")
 _VERSION = "22.11"
-_LIBRARIES = ("rte_pipeline", "rte_port", "rte_table", "rte_acl", "rte_meter", "rte_hash", "rte_mempool", "rte_mempool_ring", "rte_mbuf", "rte_ring", "rte_eal")
-# DPDK 22.11 looks the output port up in an array without a check of its length; ports in memory have no array (engine.c).
-_PORT, _OUR_PORT = "&p->out[port_id]", "engine_out(p, port_id)"
-_PROLOGUE = f"""\
+_LIBRARIES = ("port", "table", "acl", "meter", "hash", "mempool", "mempool_ring", "mbuf", "ring", "ethdev", "eal")
+# Some 100 runs of instructions between look-ups are what DPDK has room for by itself; a program of ours has more.
+_DEFINES = ("-DALLOW_EXPERIMENTAL_API", "-DRTE_SWX_PIPELINE_INSTRUCTION_TABLE_SIZE_MAX=4096")
+_PORT = ("&p->out[port_id]", "engine_out(p, port_id)")
+# DPDK loads drivers that bring librte_pipeline with them, whose lists have the same names. An operand's offset in its struct has eight bits, and nothing checks that it fits: metadata beyond byte 255 is other metadata. And DPDK 22.11
+# looks the output port up in an array without a check of its length; ports in memory have no array (engine.c).
+_PATCHES: dict[str, tuple[tuple[str, str], ...]] = {
+    "rte_swx_pipeline_internal.h": (
+        _PORT,
+        ("\tuint8_t offset;\n\tuint8_t pad;\n", "\tuint16_t offset;\n"),
+        ("uint8_t offset;\n\t\t\t\tuint8_t n_bits;\n\t\t\t\tuint8_t pad[2];", "uint16_t offset; uint8_t n_bits; uint8_t pad;"),
+        ("uint8_t offset;\n\t\tuint8_t n_bits;\n\t} dst;", "uint16_t offset; uint8_t n_bits; } dst;"),
+        ("uint8_t mf_first_arg_offset;", "uint16_t mf_first_arg_offset;"),
+        ("uint8_t mf_timeout_id_offset;", "uint16_t mf_timeout_id_offset;"),
+    ),
+    "rte_swx_pipeline.c": (("(uint8_t)dst->offset / 8", "dst->offset / 8"), ('"RTE_SWX_PIPELINE"', '"OUR_SWX_PIPELINE"')),
+    "rte_swx_ctl.c": (('"RTE_SWX_CTL_PIPELINE"', '"OUR_SWX_CTL_PIPELINE"'),),
+}
+_PROLOGUE = """\
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <rte_cycles.h>
 struct port_out_runtime;
 struct rte_swx_pipeline;
 uint64_t engine_clock(void);
-struct port_out_runtime *{_OUR_PORT.replace("p,", "struct rte_swx_pipeline *p,").replace("port_id", "uint64_t port_id")};
+struct port_out_runtime *engine_out(struct rte_swx_pipeline *p, uint64_t port_id);
 #define rte_get_tsc_cycles engine_clock
 """
 
@@ -43,16 +58,16 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "calico-p4" / "dpdk"
 
 
-def headers() -> Path:
-    """The directory of the internal headers.
+def source() -> Path:
+    """The directory of DPDK's lib/pipeline.
 
     Raises:
-        DpdkMissing: a header is not there.
+        DpdkMissing: a file is not there.
     """
-    where = Path(os.environ.get(HEADERS) or cache() / "headers")
-    for name in _NEEDED:
+    where = Path(os.environ.get(SOURCE) or cache() / "pipeline")
+    for name in _FILES:
         if not (where / name).is_file():
-            raise DpdkMissing(f"no libdpdk: {name} of DPDK {_VERSION}'s source package is not in {where} ({HEADERS} names another directory)")
+            raise DpdkMissing(f"no libdpdk: {name} of DPDK {_VERSION}'s source package is not in {where} ({SOURCE} names another directory)")
     return where
 
 
@@ -73,7 +88,7 @@ def _package(what: str) -> str:
 def missing() -> str:
     """What DPDK lacks here, "" if nothing; a quick look that compiles and starts nothing."""
     try:
-        headers()
+        source()
         _flags()
     except DpdkMissing as error:
         return str(error)
@@ -87,8 +102,9 @@ def engine() -> Path:
     Raises:
         DpdkMissing: something it is made of is not there.
     """
-    source = resources.files(__package__).joinpath("engine.c").read_text(encoding="utf-8")
-    return _compile("engine", _PROLOGUE + source, ("-Wl,--no-as-needed", *(f"-l{name}" for name in _LIBRARIES)))
+    text = resources.files(__package__).joinpath("engine.c").read_text(encoding="utf-8")
+    texts = [_PROLOGUE + text, *(_PROLOGUE + _patched()[name] for name in _FILES if name.endswith(".c"))]
+    return _compile("engine", texts, ("-Wl,--no-as-needed", *(f"-lrte_{name}" for name in _LIBRARIES)))
 
 
 @functools.lru_cache(maxsize=16)
@@ -98,7 +114,7 @@ def program(spec: str, library: ctypes.CDLL) -> Path:
     Raises:
         ValueError: DPDK refuses the assembly; names the line.
     """
-    return _compile("program", _PROLOGUE + generate(spec, library), ())
+    return _compile("program", [_PROLOGUE + generate(spec, library)], ())
 
 
 def generate(spec: str, library: ctypes.CDLL) -> str:
@@ -114,25 +130,30 @@ def generate(spec: str, library: ctypes.CDLL) -> str:
 
 
 @functools.cache
-def _patched_header() -> str:
-    text = (headers() / _NEEDED[0]).read_text(encoding="utf-8")
-    if _PORT not in text:
-        raise DpdkMissing(f"no libdpdk: {_NEEDED[0]} is not that of DPDK {_VERSION}")
-    return text.replace(_PORT, _OUR_PORT)
+def _patched() -> dict[str, str]:
+    """DPDK's files by name, with the patches."""
+    texts = {name: (source() / name).read_text(encoding="utf-8") for name in _FILES}
+    for name, patches in _PATCHES.items():
+        for old, new in patches:
+            if old not in texts[name]:
+                raise DpdkMissing(f"no libdpdk: {name} is not that of DPDK {_VERSION}: no {old!r}")
+            texts[name] = texts[name].replace(old, new)
+    return texts
 
 
-def _compile(stem: str, source: str, libraries: tuple[str, ...]) -> Path:
-    digest = hashlib.sha256("\0".join((source, _patched_header(), *_flags(), *libraries)).encode()).hexdigest()
+def _compile(stem: str, texts: list[str], libraries: tuple[str, ...]) -> Path:
+    headers = {name: text for name, text in _patched().items() if name.endswith(".h")}
+    digest = hashlib.sha256("\0".join((*texts, *headers.values(), *_DEFINES, *_flags(), *libraries)).encode()).hexdigest()
     made = cache() / f"{stem}-{digest[:16]}.so"
     if made.exists():
         return made
     made.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=made.parent) as scratch:
-        code, out = Path(scratch, "code.c"), Path(scratch, "code.so")
-        code.write_text(source, encoding="utf-8")
-        Path(scratch, _NEEDED[0]).write_text(_patched_header(), encoding="utf-8")
-        shutil.copy(headers() / _NEEDED[1], scratch)
-        command = ["gcc", "-O2", "-w", "-fPIC", "-shared", "-DALLOW_EXPERIMENTAL_API", *_flags(), str(code), "-o", str(out), *libraries]
+        files = [Path(scratch, f"{number}.c") for number in range(len(texts))]
+        for file, text in ((*zip(files, texts, strict=True), *((Path(scratch, name), text) for name, text in headers.items()))):
+            file.write_text(text, encoding="utf-8")
+        out = Path(scratch, "out.so")
+        command = ["gcc", "-O2", "-w", "-fPIC", "-shared", *_DEFINES, *_flags(), *map(str, files), "-o", str(out), *libraries]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode:
             raise DpdkMissing(f"no libdpdk: the compiler failed: {result.stderr.strip()[:2000]}")

@@ -1,7 +1,7 @@
 /* The DPDK engine: a pipeline of DPDK's SWX library in this process, frames in and out of memory.
  *
- * Compiled on the user's machine against Debian's libdpdk and two internal headers of the same release (build.py). Three things are
- * added to the library, none of them to how it processes a packet:
+ * Compiled on the user's machine together with DPDK's lib/pipeline, from the source package of the libdpdk that is installed, with offsets
+ * of operands widened (build.py). Three things are added, none of them to how a packet is processed:
  *
  * - Ports in memory: any number of them, by number, behind the one input port and the one output port that the library is told of.
  *   A port number needs no array, so none can be beyond its end (DPDK 22.11 reads past it; later releases drop).
@@ -33,7 +33,7 @@
 #define LEARNERS_MAX 64
 #define SNAPSHOT 1024
 #define SECOND_BITS 36
-#define SPILLS_MAX 16
+#define METADATA_MAX 65536
 #define DROP_PORT 0xFFFFFFFF
 
 enum outcome { NONE = 0, SENT = 1, DROPPED = 2, SHORT_FRAME = 3 };
@@ -56,14 +56,9 @@ struct engine {
 	bool waiting, poison;
 	uint32_t metadata_size, headers_size;
 	uint8_t *end; /* of the frame that is under way */
-	/* Headers named spill0, spill1, ... hold what the metadata has no room for (legal.py). */
-	struct {
-		uint32_t struct_id, size;
-	} spills[SPILLS_MAX];
-	uint32_t n_spills;
 	struct result result;
 	uint8_t buffer[HEADROOM + ROOM + HEADROOM];
-	uint8_t metadata[8192];
+	uint8_t metadata[METADATA_MAX];
 };
 
 static bool virtual_time;
@@ -241,7 +236,6 @@ static void
 done(struct engine *e, struct rte_swx_pkt *pkt, enum outcome outcome)
 {
 	struct thread *t = &e->p->threads[e->p->thread_id];
-	uint32_t at = e->metadata_size, i;
 
 	/* Where the frame ends never changes, so a start beyond it means that a header was taken from what is no longer the frame. */
 	e->result.outcome = &pkt->pkt[pkt->offset] > e->end || (int32_t)pkt->length < 0 || t->ptr > e->end ? SHORT_FRAME : outcome;
@@ -250,10 +244,6 @@ done(struct engine *e, struct rte_swx_pkt *pkt, enum outcome outcome)
 	e->result.length = pkt->length;
 	e->result.passes = t->recirc_pass_id;
 	memcpy(e->metadata, t->metadata, e->metadata_size);
-	for (i = 0; i < e->n_spills; i++) {
-		memcpy(&e->metadata[at], t->structs[e->spills[i].struct_id], e->spills[i].size);
-		at += e->spills[i].size;
-	}
 }
 
 static void
@@ -268,7 +258,7 @@ drop(void *port, struct rte_swx_pkt *pkt)
 	done(port, pkt, DROPPED);
 }
 
-/* In place of `&p->out[port_id]` wherever that stands in the header (build.py). */
+/* In place of `&p->out[port_id]` wherever DPDK says that (build.py). */
 struct port_out_runtime *
 engine_out(struct rte_swx_pipeline *p, uint64_t port_id)
 {
@@ -278,27 +268,6 @@ engine_out(struct rte_swx_pipeline *p, uint64_t port_id)
 		return &e->dropped;
 	e->port_out = port_id;
 	return &e->out;
-}
-
-/* As the library's own, which would look into its array. */
-static void
-drop_exec(struct rte_swx_pipeline *p)
-{
-	struct thread *t = &p->threads[p->thread_id];
-
-	__instr_drop_exec(p, t, t->ip);
-	thread_ip_reset(p, t);
-	instr_rx_exec(p);
-}
-
-static void
-tx_exec(struct rte_swx_pipeline *p)
-{
-	struct thread *t = &p->threads[p->thread_id];
-
-	__instr_tx_exec(p, t, t->ip);
-	thread_ip_reset(p, t);
-	instr_rx_exec(p);
 }
 
 /* A pipeline of the compiled program `library`; NULL with *status set if DPDK refuses it. */
@@ -312,6 +281,8 @@ engine_open(const char *name, const char *library, const char *io, int poison, i
 	*status = e && file ? rte_swx_pipeline_build_from_lib(&e->p, name, library, file, 0) : -ENOMEM;
 	if (file)
 		fclose(file);
+	if (!*status && e->p->metadata_st->n_bits / 8 > METADATA_MAX)
+		*status = -ENOSPC;
 	if (!*status && !(e->ctl = rte_swx_ctl_pipeline_create(e->p)))
 		*status = -ENODEV;
 	if (*status) {
@@ -325,20 +296,13 @@ engine_open(const char *name, const char *library, const char *io, int poison, i
 	e->p->in[0].obj = e;
 	/* `drop` is sending to the last of the ports: of none, that is DROP_PORT. */
 	e->p->n_ports_out = 0;
-	e->p->instruction_table[INSTR_DROP] = drop_exec;
-	e->p->instruction_table[INSTR_TX] = tx_exec;
 	e->dropped.pkt_tx = drop;
 	e->dropped.obj = e;
 	e->out.pkt_tx = tx;
 	e->out.obj = e;
 	e->metadata_size = e->p->metadata_st ? e->p->metadata_st->n_bits / 8 : 0;
-	TAILQ_FOREACH(h, &e->p->headers, node) {
+	TAILQ_FOREACH(h, &e->p->headers, node)
 		e->headers_size += h->st->n_bits / 8;
-		if (!strncmp(h->name, "spill", 5) && e->n_spills < SPILLS_MAX) {
-			e->spills[e->n_spills].struct_id = h->struct_id;
-			e->spills[e->n_spills++].size = h->st->n_bits / 8;
-		}
-	}
 	e->result.metadata = e->metadata;
 	return e;
 }

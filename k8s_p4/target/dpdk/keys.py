@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from k8s_p4.target.dpdk.legal import SPILL
 from k8s_p4.target.instructions import key_refs
 from k8s_p4.target.match import Entry, Identity
 from k8s_p4.target.operands import WORD, Scope
@@ -95,32 +94,14 @@ def argument_writer(bits: list[int]) -> Callable[[Entry], bytes]:
     return write
 
 
-def metadata_reader(given: Scope, legal: Scope, names: dict[str, str]) -> tuple[int, Callable[[bytes], list[int]]]:
-    """(bytes, a function from those to the values of the metadata of `given` in the order of declaration).
-
-    The bytes are the metadata of the assembly DPDK was given (`legal`), then its spill headers, one after the other; `names` as in `Legal`.
-    """
-    starts, end = _starts(legal)
-    places = []
-    for field in given.metadata.fields:
-        operand = names.get(f"m.{field.name}", f"m.{field.name}")
-        ref = legal.field(0, operand)
-        at = starts[operand.rpartition(".")[0]] + ref.offset // 8
-        places.append((at, at + field.bits // 8, ref.space == "m" and field.bits <= WORD))
+def metadata_reader(scope: Scope) -> Callable[[bytes], list[int]]:
+    """A function from the bytes of the metadata to its fields' values, in the order of declaration."""
+    places, at = [], 0
+    for field in scope.metadata.fields:
+        places.append((at, at + field.bits // 8, field.bits <= WORD))
+        at += field.bits // 8
 
     def read(data: bytes) -> list[int]:
-        return [int.from_bytes(data[first:last], "little" if little else "big") for first, last, little in places]
+        return [int.from_bytes(data[first:end], "little" if little else "big") for first, end, little in places]
 
-    return end, read
-
-
-def _starts(legal: Scope) -> tuple[dict[str, int], int]:
-    at = sum(field.bits for field in legal.metadata.fields) // 8
-    starts = {"m": 0}
-    for number in range(len(legal.headers)):
-        header = legal.headers.get(f"{SPILL}{number}")
-        if header is None:
-            break
-        starts[f"h.{SPILL}{number}"] = at
-        at += header.size
-    return starts, at
+    return read

@@ -106,13 +106,15 @@ class Swx:
         legal = legalise(text, machine.spec)
         try:
             self._library = library.start(not options.real_time)
-            self._handle = library.open_pipeline(f"pipeline{next(_NUMBERS)}", legal.text, self._library, options.poison)
+            self._handle = library.open_pipeline(f"pipeline{next(_NUMBERS)}", legal, self._library, options.poison)
         except (DpdkMissing, ValueError) as error:
             raise LoadError(str(error)) from None
         self._close = weakref.finalize(self, self._library.engine_close, self._handle)
-        scope = Scope(parse(legal.text))
+        scope = Scope(parse(legal))
         self._tables = [_Table(state, KeyLayout(scope, state, _lpm_width(state, lpm_widths))) for state in machine.table_list]
-        self._metadata_size, self._read_metadata = metadata_reader(Scope(machine.spec), scope, legal.names)
+        # The field that the rewriting added stands last, and nobody asks for it.
+        self._metadata_size = sum(field.bits for field in machine.spec.structs[machine.spec.metadata].fields) // 8
+        self._read_metadata = metadata_reader(Scope(machine.spec))
         self._actions = {name: self._action(name, len(action.widths)) for name, action in machine.actions.items()}
         self.registers: dict[str, Registers] = {name: Registers(self, name, len(cells)) for name, cells in machine.registers.items()}
 
