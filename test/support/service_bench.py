@@ -1,8 +1,6 @@
 """A node with pods, and packets to services through the driver and the embedded target."""
 
-from collections.abc import Iterable, Iterator
-from ipaddress import ip_address
-from itertools import product
+from collections.abc import Iterable
 from typing import Any
 
 from calico_p4.bench import Bench
@@ -40,14 +38,6 @@ def node_messages() -> list[felix.Payload]:
     ]
 
 
-def masquerade_rows() -> Iterator[tuple[str, tuple[int, int], tuple[Any, ...]]]:
-    """Yield rows by which whoever is masqueraded has the node's address, wherever the packet goes."""
-    for to, candidate in product((1, 2, 3), range(8)):
-        v4, v6 = (int(ip_address(address)) for address in NODE_ADDRESSES)
-        yield "masquerade_address_v4", (to, candidate), ("masquerade_as_v4", v4, 20000, 0x1FFF)
-        yield "masquerade_address_v6", (to, candidate), ("masquerade_as_v6", v6, v6 >> 64, v6 & (1 << 64) - 1, 20000, 0x1FFF)
-
-
 class ServiceBench:
     """The node, its driver, and a switch."""
 
@@ -57,13 +47,12 @@ class ServiceBench:
         self.driver = Driver(self.switch, Allocator())
         self.store = self.driver.store.kubernetes
         self.store.configured = self.store.in_sync = True
-        for message in messages or node_messages():
+        for message in list(messages) or node_messages():
             self.driver.apply(message)
         assert self.switch.bench is not None
         self.bench = Bench(self.driver, self.switch.bench)
         self._there: dict[Any, Json] = {}
         self.settle()
-        self.driver.pusher.push(self.driver.tracker.desired.apply(masquerade_rows()))
 
     def objects(self, objects: Iterable[Json]) -> None:
         """Make the objects of Kubernetes exactly these, and come to rest."""
@@ -87,6 +76,10 @@ class ServiceBench:
         where = {"host": "host", "outside": "uplink"}.get(source.kind, "auto")
         fields = {"proto": protocol.lower(), "src": source.address, "dst": dst, "sport": sport, "dport": dport, "from": where, **more}
         return self.bench.send(Packet(0, 0, None, more.get("at"), fields))
+
+    def raw(self, fields: Json) -> Json:
+        """Send a packet of the replay contract."""
+        return self.bench.send(Packet(0, fields["id"], None, fields.get("at"), fields))
 
     def close(self) -> None:
         """End the switch."""
