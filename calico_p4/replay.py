@@ -1,7 +1,7 @@
 """Replaying a recording through the driver into a target, and packets at the places where they are due (replay contract, version 1)."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,7 @@ class Options:
     dump: str | None = None
     state: str | None = None
     config: str | None = None
+    flush: int = FLUSH_FRAMES
 
 
 @dataclass(slots=True)
@@ -70,8 +71,8 @@ class Inputs:
     config: Mapping[str, str]
 
 
-def replay(options: Options) -> Outcome:
-    """Replay a recording; never raises for what the contract gives an exit status."""
+def replay(options: Options, make: "Make | None" = None) -> Outcome:
+    """Replay a recording, in a `Replay` or what ``make`` makes; never raises for what the contract gives an exit status."""
     outcome = Outcome()
     with ExitStack() as stack:
         try:
@@ -86,7 +87,8 @@ def replay(options: Options) -> Outcome:
         except TargetError as error:
             outcome.fail(NOT_CONVERGED, f"target {options.target}: {error}")
         else:
-            _replay(options, inputs, allocator, switch, outcome)
+            run = (make or Replay)(Driver(switch, allocator, inputs.ports), switch, inputs, options)
+            _replay(options, inputs, switch, run, outcome)
     return outcome
 
 
@@ -109,11 +111,10 @@ def open_allocator(state: str | None) -> Allocator:
     return Allocator(Path(state) / STATE_FILE)
 
 
-def _replay(options: Options, inputs: Inputs, allocator: Allocator, switch: Switch, outcome: Outcome) -> None:
+def _replay(options: Options, inputs: Inputs, switch: Switch, run: "Replay", outcome: Outcome) -> None:
     if inputs.packets and switch.bench is None:
         outcome.fail(UNUSABLE, f"--packets: the target {options.target} takes no packets; only the embedded switch does")
         return
-    run = Replay(Driver(switch, allocator, inputs.ports), switch, inputs, options)
     try:
         run.frames()
         run.end()
@@ -176,10 +177,14 @@ class Replay:
         self.driver.apply(self._configured(message.payload))
         self._applied += 1
         self._kubernetes()
-        if self.driver.store.in_sync and (not was_in_sync or self._applied - self._flushed >= FLUSH_FRAMES):
-            self._flushed = self._applied
-            self.driver.sync()
+        if self.driver.store.in_sync and (not was_in_sync or self._applied - self._flushed >= self._options.flush):
+            self._flush()
         self._send_due()
+
+    def _flush(self) -> None:
+        """Push what has changed."""
+        self._flushed = self._applied
+        self.driver.sync()
 
     def _kubernetes(self) -> None:
         """Tell of the Kubernetes objects whose place in the recording this is."""
@@ -262,3 +267,6 @@ class Replay:
             counts = sorted((table.rpartition(".")[2], number) for table, number in self._switch.bench.learned_counts().items())
             return {table: number for table, number in counts if number}
         return {}
+
+
+Make = Callable[[Driver, Switch, Inputs, Options], Replay]

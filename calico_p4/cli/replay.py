@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from calico_p4.cli.checks import check_options, checks_of, tell_failures, write_reports
+from calico_p4.cli.progress import progress
 from calico_p4.cli.tables import grid
 
 
@@ -20,20 +22,32 @@ from calico_p4.cli.tables import grid
 @click.option("--dump", metavar="FILE", help="Write the desired rows as sorted text.")
 @click.option("--state", metavar="DIR", help="Keep the allocator's file there, so that a later replay finds the same numbers.")
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@check_options
 def command(output: str, **options: Any) -> None:
     """Replay a recorded Felix stream into a target.
 
     RECORDING holds the bytes as Felix wrote them, compressed with gzip or not; "-" is standard input.
 
-    Exit status: 0 applied and converged; 1 not converged, no InSync, or no target; 2 a file can't be used.
+    Exit status: 0 applied and converged; 1 not converged, no InSync, or no target; 2 a file can't be used; 3 a check (golden files,
+    budgets, determinism) failed.
     """
     from calico_p4.replay import Options, replay
 
-    outcome = replay(Options(**options))
+    checks = checks_of(options)
+    if checks is None:
+        outcome, report = replay(Options(**options)), None
+    else:
+        from calico_p4.ci.run import checked
+
+        with progress() as tell:
+            outcome, report = checked(Options(**options), checks.asked, tell)
     if outcome.answer is not None:
         show(outcome.answer, output)
     for error in outcome.errors:
         click.echo(f"calico-p4 replay: {error}", err=True)
+    if report is not None and checks is not None:
+        tell_failures(report)
+        write_reports(report, checks)
     sys.exit(outcome.status)
 
 
