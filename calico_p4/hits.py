@@ -16,8 +16,11 @@ Slot = tuple[str, int, Path]
 Counted = Counter[tuple[str, Path]]
 
 
+KEPT_PATHS = 4096
+
+
 class Hits:
-    """Keeps the counts of slots that are gone."""
+    """Keeps the counts of slots that are gone: those of the last ``KEPT_PATHS`` paths, for policies come and go without end."""
 
     def __init__(self) -> None:
         self._gone: Counted = Counter()
@@ -32,8 +35,10 @@ class Hits:
         if not retired:
             return
         for stage, number, path, count in self._read(client, retired):
-            self._gone[stage, path] += count
+            self._gone[stage, path] = count + self._gone.pop((stage, path), 0)
             self._start.pop((stage, number), None)
+        while len(self._gone) > KEPT_PATHS:
+            del self._gone[next(iter(self._gone))]
         for stage, numbers in _by_stage(retired).items():
             self._clear(client, stage, numbers)
         translator.retired_slots(forget=True)

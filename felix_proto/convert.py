@@ -29,7 +29,8 @@ _ROUTE_TYPES = (
 )
 # On this field of WorkloadEndpoint 3.30 sends a varint, later releases a message: protobuf calls the varint an unknown field.
 _WORKLOAD_TYPE = ("WorkloadEndpoint", 14, 0)
-_CACHED = 1 << 14
+_CACHED = 1 << 10
+"""Tiers, and ids of policies, that are kept to be shared: more than a node's endpoints have, and no more than a megabyte or two."""
 
 
 class InvalidMessageError(ValueError):

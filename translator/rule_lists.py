@@ -29,6 +29,10 @@ class RuleList:
         self.id, self.meaning, self.rows, self.uses = number, meaning, rows, 0
 
 
+_SPARE = 1024
+"""Texts and digests of paths that are kept though nothing may need them any more."""
+
+
 def path_text(path: tuple[Ref, ...]) -> str:
     """A path as one line of text, the meaning of a slot."""
     return " > ".join(_ref_text(ref) for ref in path)
@@ -86,8 +90,12 @@ class Slots:
             self._numbers.retire(path_text(path))
 
     def settle(self) -> None:
-        """Give back the numbers of slots that nothing leads to any more."""
+        """Give back the numbers of slots that nothing leads to any more, and forget what was worked out for paths that are gone."""
         self._numbers.settle()
+        if len(self._digests) > 2 * len(self._slots) + _SPARE:
+            self._digests = {path: digest for path, digest in self._digests.items() if path in self._slots}
+        if _ref_text.cache_info().currsize > _SPARE + 4 * len(self._slots):
+            _ref_text.cache_clear()
 
     def path(self, number: int) -> tuple[Ref, ...] | None:
         """What slot ``number`` stands for."""

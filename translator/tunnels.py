@@ -212,7 +212,8 @@ def vxlan_problem(config: Any) -> str:
 def _node_address(node: str, store: Any) -> int | None:
     """The IPv4 address of a node, which is that of its IPIP tunnels."""
     known = store.host_metadata.get(node)
-    return None if known is None else _parsed(known.ipv4_addr)
+    address = None if known is None else _parsed(known.ipv4_addr)
+    return None if address is None or is_v6(address) else address
 
 
 def _parsed(cidr: str) -> int | None:

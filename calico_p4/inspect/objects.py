@@ -67,17 +67,29 @@ def _other(payload: Any) -> Object | None:
     return Object(kind, "") if kind in ("Config", "Encapsulation", "GlobalBGPConfig") else None
 
 
+GONE = 1000
+
+
 class History:
-    """For each object the frame that spoke of it last."""
+    """For each object the frame that spoke of it last; of those that are gone the last ``GONE``, for names come and go without end."""
 
     def __init__(self) -> None:
         self._frames: dict[Object, int] = {}
+        self._gone: dict[Object, int] = {}
 
     def note(self, frame: int, payload: Any) -> None:
         """Take in one message."""
         found = object_of(payload)
-        if found is not None:
+        if found is None:
+            return
+        self._gone.pop(found, None)
+        if not type(payload).__name__.endswith("Remove"):
             self._frames[found] = frame
+            return
+        self._frames.pop(found, None)
+        self._gone[found] = frame
+        if len(self._gone) > GONE:
+            del self._gone[next(iter(self._gone))]
 
     def put(self, of: Object, frame: int) -> None:
         """Take in what is known of one object."""
@@ -85,8 +97,9 @@ class History:
 
     def frame(self, of: Object) -> int | None:
         """Return the frame that spoke of an object last."""
-        return self._frames.get(of)
+        return self._frames.get(of, self._gone.get(of))
 
     def items(self) -> Iterator[tuple[Object, int]]:
         """Yield everything that is known."""
         yield from self._frames.items()
+        yield from self._gone.items()

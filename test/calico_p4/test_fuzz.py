@@ -7,9 +7,7 @@
 import gc
 import logging
 import os
-import resource
 import time
-from pathlib import Path
 from random import SystemRandom
 
 import pytest
@@ -19,18 +17,13 @@ from calico_p4 import log
 from felix_proto.decode import Decoder
 from felix_proto.framing import Frame
 from test.support.fuzz import Fuzzer
+from test.support.memory import resident_mib
 
 SEED = int(os.environ.get("CALICO_P4_SEED") or SystemRandom().randrange(1 << 32))
 SECONDS = float(os.environ.get("CALICO_P4_FUZZ_SECONDS") or 15)
 FRAMES = int(os.environ.get("CALICO_P4_FUZZ_FRAMES") or 0)
 GROWTH = 1.1
 """Memory at the end against memory after the first tenth: sessions differ in size, and the interpreter keeps what the largest needed."""
-
-
-def resident_mib() -> float:
-    """Return the memory of this process that is in RAM now, in MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / (1 << 20)
 
 
 @pytest.fixture

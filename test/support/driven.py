@@ -28,8 +28,12 @@ class Felix:
         os.set_blocking(from_driver, False)
 
     def send(self, data: bytes) -> None:
-        while data:
-            data = data[os.write(self._to, data) :]
+        try:
+            while data:
+                data = data[os.write(self._to, data) :]
+        except BrokenPipeError:
+            self.process.wait(WAIT_S)
+            raise AssertionError(f"the driver ended: {self.process.returncode}, {self.log()}") from None
 
     def close(self) -> None:
         if self._to >= 0:
