@@ -311,7 +311,8 @@ def _fragment(world: World, packet: Packet, ingress: str) -> Answer:
     answers, excused = zip(*(_walked(world, whole, ingress) for whole in _wholes(packet)), strict=True)
     unsure = (Stage("", Decision(END_OF_PROFILES), certain=False),)
     passes = len(set(excused)) > 1 or all(answer.verdict == ALLOW for answer in answers)
-    return Answer(EITHER if passes else DENY, answers[0].reason, answers[0].out, unsure, ANY_REASON)
+    out = next((answer.out for answer in answers if answer.verdict == ALLOW), None)
+    return Answer(EITHER if passes else DENY, answers[0].reason, out, unsure, ANY_REASON)
 
 
 ANY_REASON = frozenset((
