@@ -16,6 +16,7 @@ import grpc
 from calico_p4.degraded import Degraded, from_translator
 from calico_p4.hits import Hits
 from calico_p4.log import get_logger
+from calico_p4.memory import give_back
 from calico_p4.p4runtime.errors import TargetError, TargetLost, raise_target_error
 from calico_p4.ports import PortInventory
 from calico_p4.push import Pusher, Writes
@@ -60,7 +61,7 @@ class Driver:
         """Endpoints that changed since whoever reports on them last cleared this."""
         self._connection, self._allocator = switch, allocator
         self._ids_known = not allocator.empty
-        self._translated = self._resynced = False
+        self._translated = self._resynced = self._untrimmed = False
         self._lost_track = False
         self._unread: frozenset[str] = frozenset()
         self._log = get_logger()
@@ -136,6 +137,9 @@ class Driver:
         if self.tracker.pending_count():
             self.pusher.converge()
         self._forget_stale()
+        if self._untrimmed:
+            give_back()
+            self._untrimmed = False
 
     def read_back(self) -> None:
         """Take what the target holds for the actual rows, and push the difference: at InSync, and after losing the target."""
@@ -151,7 +155,7 @@ class Driver:
         self._switch.fresh = False
         self._ids_known = True
         self.pusher.converge()
-        self._resynced = True
+        self._resynced = self._untrimmed = True
 
     def _read_late(self) -> None:
         """Compare the tables of services when what they should hold is known: until then what an earlier run left there works on."""

@@ -471,8 +471,9 @@ class PolicyPart:
         changes: list[Change] = []
         for stage in self.stages.values():
             stage.follow(commits[stage.spec.own], commits[stage.spec.peer], changes)
+        keys: dict[int, tuple[int]] = {}
         for name, commit in commits.items():
-            changes.extend(identity_rows(name, commit.rows))
+            changes.extend(identity_rows(name, commit.rows, keys))
         return changes
 
     def _sweep(self) -> Iterator[list[Change]]:

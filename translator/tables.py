@@ -9,14 +9,18 @@ from .places import V4_HOSTS
 from .rule_lists import Change
 
 
-def identity_rows(side: str, rows: Iterable[tuple[int, int]]) -> Iterator[Change]:
-    """The rows that give identities to (place, identity) pairs; identity 0 deletes. Equal values are one object."""
+def identity_rows(side: str, rows: Iterable[tuple[int, int]], keys: dict[int, tuple[int]]) -> Iterator[Change]:
+    """The rows that give identities to (place, identity) pairs; identity 0 deletes. Equal values are one object, and so are the keys
+    of one address on all sides that are given the same ``keys``."""
     host_v4 = f"{side}_identity_host_v4"
     values: dict[int, tuple[str, int] | None] = {0: None}
     for where, number in rows:
         value = values[number] if number in values else values.setdefault(number, ("set_identity", number))
         if where < V4_HOSTS:
-            yield host_v4, (where,), value
+            key = keys.get(where)
+            if key is None:
+                key = keys[where] = (where,)
+            yield host_v4, key, value
         else:
             yield *_other(side, where), value
 
