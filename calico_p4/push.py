@@ -18,6 +18,8 @@ from translator.stages import STAGES
 BATCH = 1000
 """Updates in one Write: beyond some hundred the cost of a request is no longer noticed, and the message stays far below 4 MiB."""
 
+BINDINGS = tuple(f"{stage.name}.binding" for stage in STAGES)
+
 Write = Callable[[Sequence[Op]], list[str | None]]
 """Sends the ops as one Write; returns None or an error text for each. An exception means that nothing is known of any."""
 
@@ -77,8 +79,9 @@ class Pusher:
         endpoint whose verdict could depend on a differing row is closed first, and opened again when all the others are in place:
         of a packet's two chains each is then the old one unchanged, closed, or the new one.
         """
-        self.closed |= bindings_to_close(self._tracker, self._tracker.pending())
-        self._unbind()
+        if any(self._tracker.actual.rows(table) for table in BINDINGS):  # a target that is still empty has nothing to close
+            self.closed |= bindings_to_close(self._tracker, self._tracker.pending())
+            self._unbind()
         self.push_all()
 
     def _due(self, tables: Iterable[str], deletes: bool) -> Iterator[Op]:
@@ -97,8 +100,7 @@ class Pusher:
 
     def close_all(self) -> None:
         """Take every binding off the target, before rows are changed whose numbers may have meant something else."""
-        tables = [f"{stage.name}.binding" for stage in STAGES]
-        there = [Op("delete", table, key, None) for table in tables for key in self._tracker.actual.rows(table)]
+        there = [Op("delete", table, key, None) for table in BINDINGS for key in self._tracker.actual.rows(table)]
         self._send_all(there)
 
     def _push(self, ops: Iterable[Op]) -> None:
