@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from felix_proto.types import GlobalBGPConfigUpdate, HostEndpoint, IPAMPool, QoSControls, RouteUpdate, WorkloadEndpoint
 
+from .addresses import parse_cidr
 from .degraded import Degraded
 from .errors import Untranslatable
 from .names import endpoint_name, host_endpoint_name
@@ -69,6 +70,7 @@ class Pending:
 
 _CONFIG = {
     "VXLANPort": ((str(VXLAN_PORT),), f"port {VXLAN_PORT} is compiled in: no VXLAN tunnels, and workloads' VXLAN is recognised by that port only"),
+    "IptablesNATOutgoingInterfaceFilter": (("",), "NAT outgoing holds for every interface"),
     "FilterDenyAction": (("drop",), "denied packets are dropped, not rejected"),
 }
 """Configuration that is not carried out: name to (values that need nothing, what happens instead)."""
@@ -80,8 +82,6 @@ def _partial(name: str, reasons: list[str]) -> Degraded | None:
 
 def _endpoint(endpoint: WorkloadEndpoint) -> Degraded | None:
     reasons = []
-    if endpoint.ipv4_nat or endpoint.ipv6_nat:
-        reasons.append("floating addresses are not translated")
     if endpoint.qos_controls not in (None, QoSControls()):
         reasons.append("QoS controls are not enforced")
     if endpoint.qos_policies:
@@ -107,7 +107,11 @@ def _route(route: RouteUpdate) -> Degraded | None:
 
 
 def _pool(pool: IPAMPool) -> Degraded | None:
-    return _partial(f"IPAMPool {pool.cidr}", ["nat_outgoing: the source is not translated"] if pool.masquerade else [])
+    try:
+        parse_cidr(pool.cidr)
+    except Untranslatable as error:
+        return Degraded(f"IPAMPool {pool.id}", f"{error}: it is no pool for NAT outgoing", "partial")
+    return None
 
 
 def _bgp(config: GlobalBGPConfigUpdate) -> Degraded | None:

@@ -11,7 +11,9 @@ from typing import Any, Protocol
 from .claims import Change
 from .degraded import Degraded
 from .endpoint_state import EndpointStates
+from .floating import FloatingPart
 from .host_endpoints import HostEndpoints
+from .masquerade import MasqueradePart
 from .names import EndpointKey
 from .nat import NatPart
 from .neighbour import NeighbourPart
@@ -46,9 +48,10 @@ class Reach:
         tunnels = Numbers("tunnel", names)
         self._routing = RoutingPart(names, self.states, self.hosts, self._ways, tunnels)
         self._tunnels = TunnelPart(names, self._ways, tunnels, Underlay(self._routing.hops.to, self.hosts.number_at, self.hosts))
-        ports = PortPart(self.states, self.hosts)
-        self._parts: tuple[_Part, ...] = (NeighbourPart(self.states), SourceGuardPart(self.states), self._routing, self._tunnels,
-                                            NatPart(), ports)  # fmt: skip
+        self._floating = FloatingPart()
+        self._parts: tuple[_Part, ...] = (
+            NeighbourPart(self.states), SourceGuardPart(self.states), self._routing, self._tunnels, NatPart(), MasqueradePart(),
+            self._floating, PortPart(self.states, self.hosts))  # fmt: skip
         self._pending = Pending()
 
     def update(self, store: Any, dirty: Any, ports: Any) -> list[Change]:
@@ -84,6 +87,7 @@ class Reach:
         yield from self.states.degraded()
         yield from self.hosts.degraded()
         yield from self._tunnels.degraded()
+        yield from self._floating.degraded()
         yield from self._wireguard.degraded(self.states.views)
         yield from self._pending.degraded()
 

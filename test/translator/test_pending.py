@@ -18,20 +18,20 @@ from felix_proto.types import (
     QoSControls,
     QoSPolicy,
 )
-from test.support.reach import Node, config, endpoint, gone
+from test.support.reach import Node, config, endpoint
 from translator.degraded import Degraded
 
 WEB = "WorkloadEndpoint k8s/shop/web/eth0"
 CASES = [
     (HostEndpointUpdate("eth0-hep", HostEndpoint("eth0-hep", "*", qos_policies=(QoSPolicy("", 20),))), HostEndpointRemove("eth0-hep"),
      "HostEndpoint eth0-hep", "DSCP is not set"),
-    (IPAMPoolUpdate("10.0.0.0-16", IPAMPool("10.0.0.0-16", "10.0.0.0/16", masquerade=True)), IPAMPoolRemove("10.0.0.0-16"),
-     "IPAMPool 10.0.0.0/16", "nat_outgoing: the source is not translated"),
+    (IPAMPoolUpdate("10.0.0.0-x", IPAMPool("10.0.0.0-x", "10.0.0.0/x", masquerade=True)), IPAMPoolRemove("10.0.0.0-x"),
+     "IPAMPool 10.0.0.0-x", "not a CIDR: '10.0.0.0/x': it is no pool for NAT outgoing"),
+    (config(IptablesNATOutgoingInterfaceFilter="eth0"), config(), "Config IptablesNATOutgoingInterfaceFilter=eth0",
+     "NAT outgoing holds for every interface"),
     (GlobalBGPConfigUpdate(service_cluster_cidrs=("10.96.0.0/12",)), GlobalBGPConfigUpdate(), "GlobalBGPConfig", "service loops are not prevented"),
     (GlobalBGPConfigUpdate(local_workload_peering_ip_v6="fd00::9"), GlobalBGPConfigUpdate(), "GlobalBGPConfig",
      "the local peering address is not answered"),
-    (endpoint("shop/web", ipv4_nat=(NatInfo("203.0.113.9", "10.0.0.5"),)), gone("shop/web"), WEB, "floating addresses are not translated"),
-    (endpoint("shop/web", ipv6_nat=(NatInfo("fd00::9", "fd00::5"),)), endpoint("shop/web"), WEB, "floating addresses are not translated"),
     (endpoint("shop/web", qos_controls=QoSControls(IngressBandwidth=1000), qos_policies=(QoSPolicy("", 20),)), endpoint("shop/web"), WEB,
      "QoS controls are not enforced; DSCP is not set"),
     (endpoint("shop/web", local_bgp_peer=""), endpoint("shop/web"), WEB, "BGP peering with the workload is not set up"),
@@ -57,7 +57,8 @@ def test_listed_while_asked_for(asked: Any, withdrawn: Any, name: str, reason: s
 
 @pytest.mark.parametrize("harmless", [
     endpoint("shop/web", qos_controls=QoSControls()),
-    IPAMPoolUpdate("10.0.0.0-16", IPAMPool("10.0.0.0-16", "10.0.0.0/16", vxlan_mode="Always")),
+    IPAMPoolUpdate("10.0.0.0-16", IPAMPool("10.0.0.0-16", "10.0.0.0/16", masquerade=True, vxlan_mode="Always")),
+    endpoint("shop/web", ipv4_nat=(NatInfo("203.0.113.9", "10.0.0.5"),)),
     GlobalBGPConfigUpdate(),
     config(FilterDenyAction="Drop"),
     HostEndpointUpdate("eth0-hep", HostEndpoint("eth0-hep", "*")),

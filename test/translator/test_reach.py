@@ -9,7 +9,6 @@ import pytest
 from felix_proto.types import (
     HostMetadataUpdate,
     IPPoolType,
-    NatInfo,
     RouteRemove,
     RouteType,
     RouteUpdate,
@@ -228,7 +227,7 @@ def test_unreadable_addresses_are_named_and_allow_nothing() -> None:
 
 def test_one_entry_for_an_object_and_direction_with_the_gravest_effect() -> None:
     nets = ["10.0.0.5/32", "10.0.0.300/32"]
-    node = Node(endpoint("shop/web", nets=nets, ipv4_nat=(NatInfo("203.0.113.9", "10.0.0.5"),)), endpoint("shop/db", "caliweb"))
+    node = Node(endpoint("shop/web", nets=nets, live_migration_role=1), endpoint("shop/db", "caliweb"))
     (entry,) = node.degraded()
     assert entry.effect == "closed" and entry.object == NAME
     assert entry.reason.count("; ") == 2 and entry.reason.startswith("interface caliweb belongs to")

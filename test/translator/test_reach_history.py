@@ -11,7 +11,11 @@ from felix_proto.types import (
     Encapsulation,
     HostMetadataRemove,
     HostMetadataUpdate,
+    IPAMPool,
+    IPAMPoolRemove,
+    IPAMPoolUpdate,
     IPPoolType,
+    NatInfo,
     RouteRemove,
     RouteType,
     RouteUpdate,
@@ -39,6 +43,8 @@ endpoints = st.builds(
     st.sampled_from(["active", "active", "active", "inactive"]),
     allow_spoofed_source_prefixes=st.sampled_from([(), ("10.0.0.0/8",), ("10.0.0.2/32", "::/0")]),
     mac=st.sampled_from(["", "02:00:00:00:00:01"]),
+    ipv4_nat=st.lists(st.builds(NatInfo, st.sampled_from(["203.0.113.1", "203.0.113.2", "bad"]), st.sampled_from(["10.0.0.1", "10.0.0.2"])),
+                      max_size=2).map(tuple),
 )
 routes = st.builds(
     RouteUpdate,
@@ -61,6 +67,10 @@ vteps = st.builds(
     st.sampled_from(["fd00:1::1", ""]),
     st.sampled_from(["2001:db8::12", "2001:db8::13", ""]),
 )
+def pool(cidr: str, masquerade: bool, uses: tuple[str, ...]) -> IPAMPoolUpdate:
+    return IPAMPoolUpdate(cidr, IPAMPool(cidr, cidr, masquerade, allowed_uses=uses))
+
+
 boolean = st.sampled_from(["true", "false"])
 changes = st.one_of(
     endpoints, endpoints, st.builds(gone, st.sampled_from(PODS)), routes, st.builds(RouteRemove, st.sampled_from(ROUTES)),
@@ -70,6 +80,10 @@ changes = st.one_of(
     st.builds(WireguardEndpointUpdate, st.sampled_from(NODES), st.sampled_from(["", "key"])),
     st.builds(WireguardEndpointV6Update, st.sampled_from(NODES), st.sampled_from(["", "key"])),
     st.builds(WireguardEndpointRemove, st.sampled_from(NODES)), st.builds(Encapsulation, st.booleans()),
+    st.builds(pool, st.sampled_from(["10.0.0.0/16", "192.0.2.0/24", "fd00::/16", "bad"]), st.booleans(), st.sampled_from([(), ("LoadBalancer",)])),
+    st.builds(IPAMPoolRemove, st.sampled_from(["10.0.0.0/16", "192.0.2.0/24", "fd00::/16", "bad"])),
+    st.builds(lambda floating, excluded: config(FloatingIPs=floating, NATOutgoingExclusions=excluded),
+              st.sampled_from(["Enabled", "Disabled"]), st.sampled_from(["IPPoolsOnly", "IPPoolsAndHostIPs"])),
     st.builds(lambda action, vxlan, port, encrypt, v6, hosts: config(
                   DefaultEndpointToHostAction=action, AllowVXLANPacketsFromWorkloads=vxlan, VXLANPort=port, WireguardEnabled=encrypt,
                   WireguardEnabledV6=v6, WireguardHostEncryptionEnabled=hosts),
