@@ -216,6 +216,28 @@ class Behind(ActionValue):
 
 
 @dataclass(frozen=True, slots=True)
+class Loops(ActionValue):
+    """Action `loops()`."""
+
+    NAME: ClassVar[str] = "loops"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark(ActionValue):
+    """Action `mark(dscp/8)`."""
+
+    NAME: ClassVar[str] = "mark"
+    dscp: int
+
+
+@dataclass(frozen=True, slots=True)
+class InCluster(ActionValue):
+    """Action `in_cluster()`."""
+
+    NAME: ClassVar[str] = "in_cluster"
+
+
+@dataclass(frozen=True, slots=True)
 class SetIdentity(ActionValue):
     """Action `set_identity(identity/32)`."""
 
@@ -284,10 +306,11 @@ class Failsafe(ActionValue):
 
 @dataclass(frozen=True, slots=True)
 class ToInternalV4(ActionValue):
-    """Action `to_internal_v4(address/32)`."""
+    """Action `to_internal_v4(address/32, source/32)`."""
 
     NAME: ClassVar[str] = "to_internal_v4"
     address: int
+    source: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,12 +350,15 @@ class StillThere(ActionValue):
 
 @dataclass(frozen=True, slots=True)
 class ToInternalV6(ActionValue):
-    """Action `to_internal_v6(address/128, high/64, low/64)`."""
+    """Action `to_internal_v6(address/128, high/64, low/64, source/128, source_high/64, source_low/64)`."""
 
     NAME: ClassVar[str] = "to_internal_v6"
     address: int
     high: int
     low: int
+    source: int
+    source_high: int
+    source_low: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -582,6 +608,56 @@ class TunnelSourceV6(TableRow):
     ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Behind,)
     prefix: Prefix
     action: Behind
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLoopV4(TableRow):
+    """Row of `service_loop_v4`: prefix/32 lpm."""
+
+    TABLE: ClassVar[str] = "service_loop_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Loops,)
+    prefix: Prefix
+    action: Loops
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLoopV6(TableRow):
+    """Row of `service_loop_v6`: prefix/128 lpm."""
+
+    TABLE: ClassVar[str] = "service_loop_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Loops,)
+    prefix: Prefix
+    action: Loops
+
+
+@dataclass(frozen=True, slots=True)
+class Dscp(TableRow):
+    """Row of `dscp`: endpoint/32 exact."""
+
+    TABLE: ClassVar[str] = "dscp"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Mark,)
+    endpoint: int
+    action: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterV4(TableRow):
+    """Row of `cluster_v4`: prefix/32 lpm."""
+
+    TABLE: ClassVar[str] = "cluster_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (InCluster,)
+    prefix: Prefix
+    action: InCluster
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterV6(TableRow):
+    """Row of `cluster_v6`: prefix/128 lpm."""
+
+    TABLE: ClassVar[str] = "cluster_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (InCluster,)
+    prefix: Prefix
+    action: InCluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -1229,6 +1305,11 @@ ROWS: dict[str, type[TableRow]] = {
     "tunnel_peer_v6": TunnelPeerV6,
     "tunnel_source_v4": TunnelSourceV4,
     "tunnel_source_v6": TunnelSourceV6,
+    "service_loop_v4": ServiceLoopV4,
+    "service_loop_v6": ServiceLoopV6,
+    "dscp": Dscp,
+    "cluster_v4": ClusterV4,
+    "cluster_v6": ClusterV6,
     "src_identity_host_v4": SrcIdentityHostV4,
     "src_identity_net_v4": SrcIdentityNetV4,
     "src_identity_host_v6": SrcIdentityHostV6,

@@ -49,6 +49,9 @@ OWNERS: Final[dict[str, str]] = {
     **{f"tunnel_{kind}_{family}": "translator.tunnels" for kind in ("local", "peer", "source") for family in ("v4", "v6")},
     **{f"{table}_{family}": "translator.services"
        for table in ("service", "service_source", "backend", "affinity_backend") for family in ("v4", "v6")},
+    "dscp": "translator.dscp",
+    **{f"cluster_{family}": "translator.dscp" for family in ("v4", "v6")},
+    **{f"service_loop_{family}": "translator.service_loop" for family in ("v4", "v6")},
     **{f"floating_{family}": "translator.floating" for family in ("v4", "v6")},
     **{f"masquerade_{family}": "translator.masquerade" for family in ("v4", "v6")},
     **{f"masquerade_address_{family}": "translator.nat" for family in ("v4", "v6")},

@@ -230,6 +230,56 @@ TABLES: dict[str, TableSchema] = {
             Action("behind", 0x01260005, (Field("node", 1, 32, "param"),)),
         ),
     ),
+    "service_loop_v4": TableSchema(
+        0x02280001,
+        256,
+        (
+            Field("prefix", 1, 32, "lpm"),
+        ),
+        (
+            Action("loops", 0x01280001, ()),
+        ),
+    ),
+    "service_loop_v6": TableSchema(
+        0x02280002,
+        256,
+        (
+            Field("prefix", 1, 128, "lpm"),
+        ),
+        (
+            Action("loops", 0x01280001, ()),
+        ),
+    ),
+    "dscp": TableSchema(
+        0x02270001,
+        4096,
+        (
+            Field("endpoint", 1, 32, "exact"),
+        ),
+        (
+            Action("mark", 0x01270001, (Field("dscp", 1, 8, "param"),)),
+        ),
+    ),
+    "cluster_v4": TableSchema(
+        0x02270002,
+        4096,
+        (
+            Field("prefix", 1, 32, "lpm"),
+        ),
+        (
+            Action("in_cluster", 0x01270003, ()),
+        ),
+    ),
+    "cluster_v6": TableSchema(
+        0x02270003,
+        4096,
+        (
+            Field("prefix", 1, 128, "lpm"),
+        ),
+        (
+            Action("in_cluster", 0x01270003, ()),
+        ),
+    ),
     "src_identity_host_v4": TableSchema(
         0x02050001,
         524288,
@@ -721,7 +771,7 @@ TABLES: dict[str, TableSchema] = {
             Field("address", 1, 32, "exact"),
         ),
         (
-            Action("to_internal_v4", 0x01220001, (Field("address", 1, 32, "param"),)),
+            Action("to_internal_v4", 0x01220001, (Field("address", 1, 32, "param"), Field("source", 2, 32, "param"))),
         ),
     ),
     "service_v4": TableSchema(
@@ -777,7 +827,7 @@ TABLES: dict[str, TableSchema] = {
             Field("address", 1, 128, "exact"),
         ),
         (
-            Action("to_internal_v6", 0x01220011, (Field("address", 1, 128, "param"), Field("high", 2, 64, "param"), Field("low", 3, 64, "param"))),
+            Action("to_internal_v6", 0x01220011, (Field("address", 1, 128, "param"), Field("high", 2, 64, "param"), Field("low", 3, 64, "param"), Field("source", 4, 128, "param"), Field("source_high", 5, 64, "param"), Field("source_low", 6, 64, "param"))),
         ),
     ),
     "service_v6": TableSchema(

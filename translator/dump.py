@@ -48,6 +48,7 @@ _TABLES: dict[str, tuple[Fields, Mapping[str, Fields]]] = {
             "tunnel_device": (("host_endpoint", "endpoint"),),
         },
     ),
+    "dscp": ((("endpoint", "endpoint"),), {"mark": (("dscp", "int"),)}),
     "arp_answer": ((("target", "v4"),), {"arp_reply": (("mac", "mac"),)}),
     "nd_answer": ((("target", "v6"),), {"nd_reply": (("mac", "mac"),)}),
     "answer_port": ((("ingress_port", "port"),), {"send_back": (("port", "port"),)}),
@@ -73,12 +74,15 @@ for _v in ("v4", "v6"):
     _TABLES[f"local_{_v}"] = (("address", _v),), _LOCAL
     _TABLES[f"route_{_v}"] = (("prefix", _v),), _ROUTE
     _address: Fields = (("address", _v),) if _v == "v4" else (("address", _v), ("high", "hidden"), ("low", "hidden"))
+    _source: Fields = (("source", _v),) if _v == "v4" else (("source", _v), ("source_high", "hidden"), ("source_low", "hidden"))
     _ports: Fields = (("first_port", "int"), ("mask", "int"))
     _TABLES[f"service_{_v}"] = (("address", _v), ("protocol", "int"), ("port", "int")), _SERVICE
     _TABLES[f"service_source_{_v}"] = (("group", "group"), ("prefix", _v)), {"source_in_range": ()}
     _TABLES[f"backend_{_v}"] = (("group", "group"), ("bucket", "int")), {f"to_backend_{_v}": (*_address, ("port", "int"))}
     _TABLES[f"affinity_backend_{_v}"] = (("group", "group"), ("address", _v), ("port", "int")), {"still_there": ()}
-    _TABLES[f"floating_{_v}"] = (("address", _v),), {f"to_internal_{_v}": _address}
+    _TABLES[f"floating_{_v}"] = (("address", _v),), {f"to_internal_{_v}": (*_address, *_source)}
+    _TABLES[f"cluster_{_v}"] = (("prefix", _v),), {"in_cluster": ()}
+    _TABLES[f"service_loop_{_v}"] = (("prefix", _v),), {"loops": ()}
     _TABLES[f"masquerade_{_v}"] = (("prefix", _v),), {"pool": (("flags", "int"),)}
     _TABLES[f"masquerade_address_{_v}"] = (("to", "int"), ("candidate", "int")), {f"masquerade_as_{_v}": (*_address, *_ports)}
     for _side in SIDES:

@@ -29,7 +29,7 @@ class MasqueradePart:
     def update(self, store: Any, dirty: Any, _ports: Any = None) -> Iterable[Change]:
         """The rows that differ since the last update."""
         if dirty.pools:
-            self._pools = _read_pools(store.pools)
+            self._pools = read_pools(store.pools)
             self._claims.set((_POOL,), {_row(place): ("pool", flags) for place, flags in self._pools.items()})
         excluded = store.config.get("NATOutgoingExclusions", "").strip().lower() == "ippoolsandhostips"
         due = store.host_metadata.keys() | dirty.hosts if dirty.pools or dirty.config else dirty.hosts
@@ -51,7 +51,8 @@ class MasqueradePart:
         return sum({flags & MASQUERADED for pool, flags in self._pools.items() if _holds(pool, place)})
 
 
-def _read_pools(pools: Mapping[str, IPAMPool]) -> dict[int, int]:
+def read_pools(pools: Mapping[str, IPAMPool]) -> dict[int, int]:
+    """Place of every pool but those for LoadBalancers only, with its flags; one that can't be read is left out, and named by `pending`."""
     found: dict[int, int] = {}
     for pool in pools.values():
         if pool.allowed_uses == ("LoadBalancer",):

@@ -71,6 +71,7 @@ class Pending:
 _CONFIG = {
     "VXLANPort": ((str(VXLAN_PORT),), f"port {VXLAN_PORT} is compiled in: no VXLAN tunnels, and workloads' VXLAN is recognised by that port only"),
     "IptablesNATOutgoingInterfaceFilter": (("",), "NAT outgoing holds for every interface"),
+    "ServiceLoopPrevention": (("drop", "disabled", ""), "service loops are dropped, not rejected"),
     "FilterDenyAction": (("drop",), "denied packets are dropped, not rejected"),
 }
 """Configuration that is not carried out: name to (values that need nothing, what happens instead)."""
@@ -84,8 +85,6 @@ def _endpoint(endpoint: WorkloadEndpoint) -> Degraded | None:
     reasons = []
     if endpoint.qos_controls not in (None, QoSControls()):
         reasons.append("QoS controls are not enforced")
-    if endpoint.qos_policies:
-        reasons.append("DSCP is not set")
     if endpoint.local_bgp_peer is not None:
         reasons.append("BGP peering with the workload is not set up")
     if endpoint.live_migration_role:
@@ -115,8 +114,5 @@ def _pool(pool: IPAMPool) -> Degraded | None:
 
 
 def _bgp(config: GlobalBGPConfigUpdate) -> Degraded | None:
-    cidrs = config.service_cluster_cidrs + config.service_external_cidrs + config.service_loadbalancer_cidrs
-    reasons = ["service loops are not prevented"] if cidrs else []
-    if config.local_workload_peering_ip_v4 or config.local_workload_peering_ip_v6:
-        reasons.append("the local peering address is not answered")
-    return _partial("GlobalBGPConfig", reasons)
+    peering = config.local_workload_peering_ip_v4 or config.local_workload_peering_ip_v6
+    return _partial("GlobalBGPConfig", ["the local peering address is not answered"] if peering else [])

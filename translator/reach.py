@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from .claims import Change
 from .degraded import Degraded
+from .dscp import DscpPart
 from .endpoint_state import EndpointStates
 from .floating import FloatingPart
 from .host_endpoints import HostEndpoints
@@ -21,6 +22,7 @@ from .numbers import Names, Numbers
 from .pending import Pending
 from .ports import PortPart
 from .routing import RoutingPart
+from .service_loop import ServiceLoopPart
 from .source_guard import SourceGuardPart
 from .tunnels import TunnelPart, Underlay
 from .ways import Ways
@@ -48,10 +50,10 @@ class Reach:
         tunnels = Numbers("tunnel", names)
         self._routing = RoutingPart(names, self.states, self.hosts, self._ways, tunnels)
         self._tunnels = TunnelPart(names, self._ways, tunnels, Underlay(self._routing.hops.to, self.hosts.number_at, self.hosts))
-        self._floating = FloatingPart()
+        self._floating, self._loops = FloatingPart(), ServiceLoopPart()
         self._parts: tuple[_Part, ...] = (
             NeighbourPart(self.states), SourceGuardPart(self.states), self._routing, self._tunnels, NatPart(), MasqueradePart(),
-            self._floating, PortPart(self.states, self.hosts))  # fmt: skip
+            self._floating, self._loops, DscpPart(self.states), PortPart(self.states, self.hosts))  # fmt: skip
         self._pending = Pending()
 
     def update(self, store: Any, dirty: Any, ports: Any) -> list[Change]:
@@ -88,6 +90,7 @@ class Reach:
         yield from self.hosts.degraded()
         yield from self._tunnels.degraded()
         yield from self._floating.degraded()
+        yield from self._loops.degraded()
         yield from self._wireguard.degraded(self.states.views)
         yield from self._pending.degraded()
 

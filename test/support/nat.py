@@ -32,10 +32,10 @@ def service(bench: Bench, vip: str, port: int, backends: Sequence[tuple[str, int
         bench.row(f"backend_{of}", (group, bucket), (f"to_backend_{of}", *address_params(address), target))
 
 
-def floating(bench: Bench, address: str, internal: str) -> None:
-    """A floating address of an endpoint."""
+def floating(bench: Bench, address: str, internal: str, source: str = "") -> None:
+    """A floating address of an endpoint; `source`: under which it speaks to itself, that one unless said otherwise."""
     of = family(address)
-    bench.row(f"floating_{of}", (number(address),), (f"to_internal_{of}", *address_params(internal)))
+    bench.row(f"floating_{of}", (number(address),), (f"to_internal_{of}", *address_params(internal), *address_params(source or address)))
 
 
 def pool(bench: Bench, cidr: str, flags: int) -> None:

@@ -16,6 +16,8 @@
 //                            23     masquerade.p4
 //                            24     reserved: quality of service
 //                            26     tunnel.p4
+//                            27     dscp.p4
+//                            28     service_loop.p4
 // Next free stage: 09. Hidden tables (no row, no P4Info entry) have no id.
 
 #ifndef CORE_IDS_P4
@@ -48,5 +50,7 @@
 #define STAGE_NAT 22
 #define STAGE_MASQUERADE 23
 #define STAGE_TUNNEL 26
+#define STAGE_DSCP 27
+#define STAGE_SERVICE_LOOP 28
 
 #endif

@@ -8,7 +8,7 @@
 //
 // Masqueraded are flows that their service says so of, those of a pod through a service to itself, and those
 // from a pool that says so to where no pool is, but not to the node. One through a floating address
-// back to its owner comes from that floating address.
+// back to its owner comes from a floating address of its own.
 //
 // A candidate is taken if the tuple of the answer is free, or this flow's already; eight are tried. All taken: drop,
 // reason no_port. The source port of SCTP is kept (its checksum covers it): only the addresses differ.
@@ -74,11 +74,11 @@ control AskMasquerade(inout metadata_t meta) {
                 if (meta.nat == NAT_SERVICE) {
                     meta.masquerade = 1;
                 } else if (meta.ip_version == 4) {
-                    meta.new_src_v4 = meta.dst_v4;
+                    meta.new_src_v4 = meta.hairpin_v4;
                 } else {
-                    meta.new_src_v6 = meta.dst_v6;
-                    meta.new_src_high = meta.dst_high;
-                    meta.new_src_low = meta.dst_low;
+                    meta.new_src_v6 = meta.hairpin_v6;
+                    meta.new_src_high = meta.hairpin_high;
+                    meta.new_src_low = meta.hairpin_low;
                 }
             }
         }

@@ -86,6 +86,13 @@ struct metadata_t {
     bit<64> entropy_l4;
     bit<32> entropy;
 
+    bit<32>  hairpin_v4;        // source of what an endpoint sends to itself by a floating address (nat.p4)
+    bit<128> hairpin_v6;
+    bit<64>  hairpin_high;
+    bit<64>  hairpin_low;
+
+    bit<8>  dscp;               // what it leaves with (dscp.p4); 255: as it came
+
     // Facts of the parser.
     bit<8>  parsed;             // 1: the end of a known parse path was reached
     bit<16> header_length;      // bytes of the IPv4 header, of the IPv6 extension headers

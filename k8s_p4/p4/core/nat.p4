@@ -1,7 +1,7 @@
 // nat: where the first packet of a flow really goes. Later ones go by the flow's own entry.
 //
 //   floating_v4/v6   (exact address)   a floating address of a local endpoint
-//       to_internal        the endpoint's own address
+//       to_internal        the endpoint's own address; source: under which it speaks to itself
 //   service_v4/v6    (exact address, protocol, port)   a port of a service
 //       to_service         two groups of backends, for who is inside (a workload, the node) and outside;
 //                          group 0 has none: drop, reason no_backend
@@ -43,6 +43,15 @@ const bit<16> SERVICE_DROP = 32;
         meta.new_dst_v6 = name;                                                        \
         meta.new_dst_high = high;                                                      \
         meta.new_dst_low = low;
+// Under which of its floating addresses an endpoint speaks to itself.
+#define HAIRPIN_v4 bit<32> source
+#define HAIRPIN_v6 bit<128> source, bit<64> source_high, bit<64> source_low
+#define KEEP_HAIRPIN_v4                                                                \
+        meta.hairpin_v4 = source;
+#define KEEP_HAIRPIN_v6                                                                \
+        meta.hairpin_v6 = source;                                                      \
+        meta.hairpin_high = source_high;                                               \
+        meta.hairpin_low = source_low;
 #define AFFINITY_LEARNED_v4 { meta.new_dst_port, meta.new_dst_v4 }
 #define AFFINITY_LEARNED_v6 { meta.new_dst_port, meta.new_dst_v6, meta.new_dst_high, meta.new_dst_low }
 #define AFFINITY_PARAMS_v4 bit<16> port, bit<32> address
@@ -50,9 +59,10 @@ const bit<16> SERVICE_DROP = 32;
 
 #define NAT_TABLES(family, number)                                                     \
     @id(ACTION_ID(STAGE_NAT, number##1))                                               \
-    action to_internal_##family(ADDRESS_##family(address)) {                           \
+    action to_internal_##family(ADDRESS_##family(address), HAIRPIN_##family) {         \
         meta.nat = NAT_FLOATING;                                                       \
         NEW_DESTINATION_##family(address)                                              \
+        KEEP_HAIRPIN_##family                                                          \
     }                                                                                  \
     @id(TABLE_ID(STAGE_NAT, number##1))                                                \
     table floating_##family {                                                          \

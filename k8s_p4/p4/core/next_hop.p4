@@ -42,6 +42,10 @@ control NextHop(inout headers_t hdr, inout metadata_t meta) {
     }
 
     apply {
+        // What is routed twice may have been for a tunnel first.
+        hdr.outer_ipv4.setInvalid();
+        hdr.outer_ipv6.setInvalid();
+        hdr.vxlan.setInvalid();
         if (meta.tunnel != 0) {
             tunnel_out.apply(hdr, meta);
         }

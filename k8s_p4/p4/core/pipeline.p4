@@ -32,6 +32,8 @@
 #include "flow.p4"
 #include "translate.p4"
 #include "related.p4"
+#include "service_loop.p4"
+#include "dscp.p4"
 #include "nat.p4"
 #include "masquerade.p4"
 
@@ -294,6 +296,8 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     TunnelIn() tunnel_in;
     TunnelArrived() tunnel_arrived;
     Encapsulate() encapsulate;
+    ServiceLoop() service_loop;
+    Dscp() mark_dscp;
     SrcIdentity() src;
     DstIdentity() dst;
     PreDstIdentity() pre_dst;
@@ -579,6 +583,9 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
                 }
             }
         }
+        if (meta.state == STATE_ON && meta.from != KIND_HOST && meta.to == KIND_UPLINK) {
+            service_loop.apply(hdr, meta);
+        }
         if (meta.state == STATE_ON && meta.established == 0) {
             dst.apply(hdr, meta);
             policy.apply(hdr, meta);
@@ -676,6 +683,9 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         }
         if (meta.state == STATE_ON && meta.excused != EXCUSED_UNTRACKED) {
             rewrite.apply(hdr, meta);
+        }
+        if (meta.state == STATE_ON && meta.from == KIND_WORKLOAD && meta.to == KIND_UPLINK) {
+            mark_dscp.apply(hdr, meta);
         }
         if (meta.state == STATE_ON && meta.tunnel != 0 && meta.to == KIND_UPLINK) {
             encapsulate.apply(hdr, meta);

@@ -163,6 +163,7 @@ control Routing(in headers_t hdr, inout metadata_t meta) {
                 route_v6.apply();
             }
         } else {
+            meta.tunnel = 0;
             meta.to = meta.owner;
             meta.dst_endpoint = meta.owner_endpoint;
             meta.next_hop = meta.owner_next_hop;

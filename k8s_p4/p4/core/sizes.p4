@@ -67,6 +67,8 @@
 #define SIZE_MASQUERADE_ADDRESS 256
 // What became of flows: flow.p4.
 #define SIZE_FLOW_EVENTS 8
+// Ranges that services get their addresses from, of all kinds.
+#define SIZE_SERVICE_LOOP 256
 // One counter per reason.
 #define SIZE_REASONS 64
 
