@@ -11,7 +11,7 @@ from k8s_p4 import artefacts, compile, schema
 from k8s_p4.p4rt import p4i
 from k8s_p4.reasons import Reason
 
-TABLES_OF_THE_HOUSE = ["port", "arp_answer", "nd_answer", "answer_port", "source_host_v4", "source_host_v6", "source_net_v4", "source_net_v6", "local_v4", "local_v6", "route_v4", "route_v6", "next_hop", "tunnel", "tunnel_local_v4", "tunnel_local_v6", "tunnel_peer_v4", "tunnel_peer_v6", "tunnel_source_v4", "tunnel_source_v6", "src_identity_host_v4", "src_identity_host_v6", "dst_identity_host_v4", "dst_identity_host_v6", "src_identity_net_v4", "src_identity_net_v6", "dst_identity_net_v4", "dst_identity_net_v6", "pre_dst_identity_host_v4", "pre_dst_identity_host_v6", "pre_dst_identity_net_v4", "pre_dst_identity_net_v6"]
+TABLES_OF_THE_HOUSE = ["dscp", "cluster_v4", "cluster_v6", "service_loop_v4", "service_loop_v6", "port", "arp_answer", "nd_answer", "answer_port", "source_host_v4", "source_host_v6", "source_net_v4", "source_net_v6", "local_v4", "local_v6", "route_v4", "route_v6", "next_hop", "tunnel", "tunnel_local_v4", "tunnel_local_v6", "tunnel_peer_v4", "tunnel_peer_v6", "tunnel_source_v4", "tunnel_source_v6", "src_identity_host_v4", "src_identity_host_v6", "dst_identity_host_v4", "dst_identity_host_v6", "src_identity_net_v4", "src_identity_net_v6", "dst_identity_net_v4", "dst_identity_net_v6", "pre_dst_identity_host_v4", "pre_dst_identity_host_v6", "pre_dst_identity_net_v4", "pre_dst_identity_net_v6"]
 ENDPOINT_STAGES = ("egress", "ingress")
 HOOKS = ("untracked_ingress", "untracked_egress", "pre_dnat", "forward_ingress", "forward_egress")
 """Stages that only host endpoints have."""
@@ -75,7 +75,7 @@ def test_what_learns_is_marked_and_takes_no_rows() -> None:
 def test_every_default_is_constant_and_no_entry_may_have_it() -> None:
     actions = {action.preamble.id: action.preamble.alias for action in artefacts.p4info().actions}
     harmless = {"ask_nets", "ask_routes", "no_tunnel_here", "behind_nobody", "no_identity", "keep", "nd_unknown", "clear", "learn_v4", "learn_v6", "close_v4", "close_v6",
-                "not_floating", "no_service", "gone", "no_pool", "remember_v4", "remember_v6"}  # fmt: skip
+                "not_floating", "no_service", "gone", "no_pool", "remember_v4", "remember_v6", "unmarked", "outside_cluster", "no_service_there"}  # fmt: skip
     closing = {"unknown_port", "arp_unknown", "no_way_back", "spoofed", "no_route", "unbound", "no_rule", "neighbour_unknown", "stranger", "not_made",
                "source_out_of_range", "no_backend", "no_candidate"}  # fmt: skip
     seen = set()

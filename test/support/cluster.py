@@ -1,7 +1,7 @@
 """A cluster in small: nodes with a driver and a switch each, joined by links, each node fed with the stream that Felix would send it.
 
 Nodes of one subnet share a link; a router stands at all links. It knows where nodes and the outside host are, and no pod: what is for
-a pod in the clear and not for a neighbour is lost there. What crosses a link is kept in `crossings`.
+a pod in the clear and not for a neighbour is lost there, but for what `announced` names. What crosses a link is kept in `crossings`.
 """
 
 from __future__ import annotations
@@ -76,6 +76,8 @@ class Pod(NamedTuple):
     number: int
     block: Member | None = None
     policies: tuple[str, ...] = ()
+    floating: tuple[str, ...] = ()
+    dscp: int | None = None
 
     def address(self, v: int) -> str:
         """Its address of a family."""
@@ -148,6 +150,7 @@ class Cluster:
         self.mode, self.members, self.pods, self.cross_subnet = mode, members, pods, cross_subnet
         self._policies, self._ip_sets, self._config, self._more = policies, ip_sets or {}, config or {}, list(more)
         self.crossings: list[Crossing] = []
+        self.announced: dict[str, Member] = {}
         self.nodes = {member.name: Node(member, self.ports(member), self.stream(member)) for member in members}
 
     def close(self) -> None:
@@ -202,13 +205,18 @@ class Cluster:
             governed = tuple(gnp(name) for name in pod.policies if self._policies[name][0])
             sending = tuple(gnp(name) for name in pod.policies if self._policies[name][1])
             yield endpoint(key, name=pod.interface, ipv4_nets=(f"{pod.address(0)}/32",), ipv6_nets=(f"{pod.address(1)}/128",),
-                           profile_ids=("open",), tiers=(tier("default", governed, sending),) if names else ())  # fmt: skip
+                           profile_ids=("open",), tiers=(tier("default", governed, sending),) if names else (), **self._more_of(pod))  # fmt: skip
         for v in self.families if local or pod.block else ():
             kind = RouteType.LOCAL_WORKLOAD if local else RouteType.REMOTE_WORKLOAD
             if local and pod.block:
                 kind |= RouteType.REMOTE_WORKLOAD
             route = self._route(f"{pod.address(v)}/{(32, 128)[v]}", kind, pod.node, own, v)
             yield route._replace(local_workload=local, borrowed=pod.block is not None)
+
+    @staticmethod
+    def _more_of(pod: Pod) -> dict[str, Any]:
+        nat = {v: tuple(felix.NatInfo(text, pod.address(v)) for text in pod.floating if (":" in text) == bool(v)) for v in (0, 1)}
+        return {"ipv4_nat": nat[0], "ipv6_nat": nat[1], "qos_policies": () if pod.dscp is None else (felix.QoSPolicy("", pod.dscp),)}
 
     @property
     def families(self) -> tuple[int, ...]:
@@ -266,7 +274,7 @@ class Cluster:
         head = packet[IPv6] if packet.type == 0x86DD else packet[IP]
         if head.dst in (OUTSIDE, OUTSIDE_V6):
             return [Arrival("outside", frame)]
-        member = next((member for member in self.members if head.dst in (member.address(0), member.address(1))), None)
+        member = next((member for member in self.members if head.dst in (member.address(0), member.address(1))), self.announced.get(head.dst))
         if member is None:
             return []
         if packet.type == 0x86DD:

@@ -102,6 +102,8 @@ class Node:
     def _named_key(self, table: str, key: Any) -> Any:
         if table in ("port", "answer_port"):
             return self._meaning("port", key[0])
+        if table == "dscp":
+            return self._meaning("endpoint", key[0])
         if table in ("next_hop", "tunnel"):
             return self._meaning(table, key[0])
         width = 128 if table.endswith("v6") or table == "nd_answer" else 32

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from felix_proto.types import HostMetadataRemove, HostMetadataUpdate, IPAMPool, IPAMPoolRemove, IPAMPoolUpdate, NatInfo
+from felix_proto.types import (
+    GlobalBGPConfigUpdate,
+    HostMetadataRemove,
+    HostMetadataUpdate,
+    IPAMPool,
+    IPAMPoolRemove,
+    IPAMPoolUpdate,
+    NatInfo,
+    QoSPolicy,
+)
 from test.support.reach import NODE, Node, config, endpoint, gone
 
 BOTH, ONLY_LB = ("Workload", "Tunnel"), ("LoadBalancer",)
@@ -94,7 +103,8 @@ def shown(node: Node) -> dict[str, str]:
     for v, bits in (("v4", 32), ("v6", 128)):
         for outside, value in node.table(f"floating_{v}").items():
             found[outside] = str(ip_address(value[1].to_bytes(bits // 8, "big")))
-            assert v == "v4" or value[2:] == (value[1] >> 64, value[1] & (1 << 64) - 1)
+            halves = [(value[at], value[at] >> 64, value[at] & (1 << 64) - 1) for at in ((1, 4) if v == "v6" else ())]
+            assert value[1:] == sum(halves, ()) if halves else len(value) == 3
     return found
 
 
@@ -133,3 +143,41 @@ def test_one_that_cant_be_read_is_named() -> None:
     assert shown(node) == {"203.0.113.8": "10.0.0.5"}
     (entry,) = node.degraded()
     assert entry.object == "WorkloadEndpoint k8s/shop/web/eth0" and entry.effect == "partial"
+
+
+def test_what_an_endpoint_sends_to_itself_comes_from_its_lowest_floating_address() -> None:
+    """The lowest text of all that lead there, whoever asks for them."""
+    node = Node(floating("shop/a", ("203.0.113.9", "10.0.0.5"), ("203.0.113.10", "10.0.0.5")), floating("shop/b", ("203.0.113.77", "10.0.0.6")))
+    node.apply(ENABLED)
+    sources = {outside: str(ip_address(value[2])) for outside, value in node.table("floating_v4").items()}
+    assert sources == {"203.0.113.9": "203.0.113.10", "203.0.113.10": "203.0.113.10", "203.0.113.77": "203.0.113.77"}
+    node.apply(floating("shop/b", ("203.0.113.1", "10.0.0.5")))
+    assert str(ip_address(node.table("floating_v4")["203.0.113.9"][2])) == "203.0.113.1"
+
+
+# --- service loops and marks -----------------------------------------------------------------------------------------------------------
+
+
+def test_ranges_of_services() -> None:
+    bgp = GlobalBGPConfigUpdate(("10.96.0.0/12", "fd00:96::/112"), ("203.0.113.0/24",), ("203.0.113.192/26",))
+    node = Node(bgp)
+    assert set(node.table("service_loop_v4")) == {"10.96.0.0/12", "203.0.113.0/24", "203.0.113.192/26"}
+    assert node.table("service_loop_v6") == {"fd00:96::/112": ("loops",)}
+    node.apply(config(ServiceLoopPrevention="Disabled"))
+    assert not node.table("service_loop_v4")
+    node.apply(config(ServiceLoopPrevention="Drop"))
+    assert len(node.table("service_loop_v4")) == 3
+    node.apply(GlobalBGPConfigUpdate())
+    assert not node.table("service_loop_v4") and not node.table("service_loop_v6")
+
+
+def test_marks() -> None:
+    marked = endpoint("shop/web", nets=["10.1.0.1/32"], qos_policies=(QoSPolicy("", 46), QoSPolicy("", 10)))
+    node = Node(marked, endpoint("shop/db"), pool("10.1.0.0/16"), pool("203.0.113.0/24", True, ONLY_LB), pool("fd00:1::/48"))
+    assert list(node.rows["dscp"].values()) == [("mark", 46)]
+    assert (set(node.table("cluster_v4")), set(node.table("cluster_v6"))) == ({"10.1.0.0/16"}, {"fd00:1::/48"})
+    node.apply(endpoint("shop/web", nets=["10.1.0.1/32"], qos_policies=(QoSPolicy("", 64),)))
+    assert not node.rows["dscp"]
+    node.apply(marked)
+    node.apply(gone("shop/web"), IPAMPoolRemove("10.1.0.0-16"))
+    assert not node.rows["dscp"] and not node.table("cluster_v4")
