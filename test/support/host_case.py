@@ -45,6 +45,12 @@ class Run(NamedTuple):
         return bool(self.packet.get("from_host")) or (self.direction == OUT and "untracked_tiers" in self.case)
 
     @property
+    def sent(self) -> Case:
+        """The packet as it is sent: to what is translated on the way."""
+        packet = self.packet
+        return packet | {"dst": packet["pre_dnat_dst"], "dport": packet["pre_dnat_dport"]} if "pre_dnat_dst" in packet else packet
+
+    @property
     def workload_address(self) -> str:
         """The address of the workload behind the interface."""
         return str(self.packet["src" if self.direction == IN else "dst"])
@@ -136,3 +142,18 @@ def _workload(run: Run) -> Iterator[felix.Payload]:
     profiles = tuple(p["name"] for p in run.case["workload_profiles"])
     endpoint = felix.WorkloadEndpoint(WORKLOAD, "active", INTERFACE, profile_ids=profiles, tiers=tiers, ipv4_nets=(f"{run.workload_address}/32",))
     yield felix.WorkloadEndpointUpdate(WORKLOAD, endpoint)
+
+
+def services(run: Run) -> list[dict[str, Any]]:
+    """Return the objects of Kubernetes that have the packet translated: a service with one endpoint."""
+    packet = run.packet
+    if "pre_dnat_dst" not in packet:
+        return []
+    spec = {"type": "ClusterIP", "clusterIP": packet["pre_dnat_dst"], "clusterIPs": [packet["pre_dnat_dst"]]}
+    ports = [{"name": "", "protocol": "UDP", "port": packet["pre_dnat_dport"], "targetPort": packet["dport"]}]
+    slice_ = {"name": "case-1", "namespace": "case", "labels": {"kubernetes.io/service-name": "case"}}
+    return [
+        {"kind": "Service", "metadata": {"name": "case", "namespace": "case"}, "spec": {**spec, "ports": ports}},
+        {"kind": "EndpointSlice", "metadata": slice_, "addressType": "IPv4", "ports": [{"name": "", "protocol": "UDP", "port": packet["dport"]}],
+         "endpoints": [{"addresses": [packet["dst"]], "conditions": {"ready": True}}]},
+    ]  # fmt: skip
