@@ -16,7 +16,6 @@ from felix_proto.types import PolicyID
 from .addresses import length_of, place
 from .composition import Head, Meet
 from .identity import Side
-from .names import EndpointKey
 from .numbers import Names, Numbers
 from .rule_lists import Change, RuleList, RuleLists
 
@@ -72,15 +71,15 @@ class Variant:
 
 
 class Chain:
-    """One chain in the tables: its node, its variants by own groups, the endpoints bound to it."""
+    """One chain in the tables: its node, its variants by own groups, the own places of the endpoints bound to it."""
 
-    __slots__ = ("bound", "default_own", "head", "id", "key", "meaning", "self_rows", "variants")
+    __slots__ = ("anywhere", "default_own", "head", "id", "key", "meaning", "places", "self_rows", "variants")
 
     def __init__(self, number: int, key: ChainKey, meaning: str, head: Head) -> None:
         self.id, self.key, self.meaning, self.head = number, key, meaning, head
         self.variants: dict[int, Variant] = {}
         self.default_own = 0
-        self.bound: dict[EndpointKey, tuple[int, ...]] = {}
+        self.bind(())
         self.self_rows: dict[int, tuple[Variant, RuleList]] = {}
 
     @property
@@ -88,10 +87,10 @@ class Chain:
         """The variant of own addresses that have no row of their own."""
         return self.variants[self.default_own]
 
-    @property
-    def anywhere(self) -> bool:
-        """Whether the own side can have any address."""
-        return any(not length_of(where) for places in self.bound.values() for where in places)
+    def bind(self, own: Iterable[tuple[int, ...]]) -> None:
+        """Note the own places of the endpoints that are bound to the chain. ``anywhere``: the own side can have any address."""
+        self.places = {where for places in own for where in places}
+        self.anywhere = any(not length_of(where) for where in self.places)
 
 
 class ChainTables:
@@ -202,8 +201,7 @@ class ChainTables:
         """Where any address can be an own one, every identity that makes a difference: not one for each address there is."""
         if chain.anywhere:
             return {0, *self.own.identities_in(mask)}
-        places = {where for places in chain.bound.values() for where in places}
-        return {identity for where in places for identity in self.own.identities_inside(where)}
+        return {identity for where in chain.places for identity in self.own.identities_inside(where)}
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 

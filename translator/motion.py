@@ -73,7 +73,7 @@ def crosses(stages: Collection[Stage], edited: bool) -> bool:
     concerned = {stage: chains for stage in stages if (chains := _concerned(stage, motions, any))}
     if not (len(concerned) > 1 or concerned and edited or any(_concerned(stage, motions, all) for stage in concerned)):
         return False
-    wide = {where for chains in concerned.values() for chain in chains for where in _places(chain) if not is_host(where)}
+    wide = {where for chains in concerned.values() for chain in chains for where in chain.places if not is_host(where)}
     if any(motion.inside(where) for motion in motions.values() if motion.bits for where in wide):
         return True
     local = {where for stage in stages for where in stage.places_in_force() if is_host(where)}
@@ -91,10 +91,6 @@ def _concerned(stage: Stage, motions: Mapping[str, Motion], ends: Callable[[tupl
     return [chain for chain in stage.chains() if ends((chain.head.self_mask & own, chain.head.peer_mask & peer))]
 
 
-def _places(chain: Chain) -> set[int]:
-    return {where for places in chain.bound.values() for where in places}
-
-
 def _turns(concerned: Mapping[Stage, list[Chain]], motions: Mapping[str, Motion], local: set[int], edited: bool) -> bool:
     pairs = {name: {where: motion.pair(where) for where in local} for name, motion in motions.items()}
     closing, opening = set(), set()
@@ -102,7 +98,7 @@ def _turns(concerned: Mapping[Stage, list[Chain]], motions: Mapping[str, Motion]
         own, peer = pairs[stage.tables.own.name], pairs[stage.tables.peer.name]
         for chain in chains:
             meet = Meet(chain.head, chain.head)
-            if _compare(meet, {own[w] for w in _places(chain) & own.keys()}, set(peer.values())):
+            if _compare(meet, {own[w] for w in chain.places & own.keys()}, set(peer.values())):
                 return True
             closing |= {stage} if meet.closes else set()
             opening |= {stage} if meet.opens else set()

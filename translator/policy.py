@@ -161,6 +161,8 @@ class Stage:
 
     def concerned(self) -> set[ChainKey]:
         """The chains that ask about identities on the move."""
+        if not (self.tables.own.moving or self.tables.peer.moving):
+            return set()
         chains = self._chains.items()
         return {key for key, chain in chains if isinstance(chain.head, Node) and isinstance(self._arriving(chain.head), Moved)}
 
@@ -240,7 +242,7 @@ class Stage:
         chain = self._chains.get(key)
         if chain is None:
             chain = self._chains[key] = self.tables.make(key, head)
-        chain.bound = {endpoint_id: self._places[endpoint_id] for endpoint_id in self._members[key]}
+        chain.bind(self._places[endpoint_id] for endpoint_id in self._members[key])
         try:
             if chain.variants and chain.head is head:
                 self._rebind(chain, changes)

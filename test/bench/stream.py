@@ -3,7 +3,8 @@
 import gc
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ from felix_proto.types import (
     ActivePolicyUpdate,
     IPSetDeltaUpdate,
     IPSetType,
+    IPSetUpdate,
+    Policy,
+    PolicyID,
     Rule,
+    TierInfo,
     WorkloadEndpointRemove,
     WorkloadEndpointUpdate,
 )
@@ -37,7 +42,7 @@ def measure(recording: Path) -> dict[str, Any]:
         driver.sync()
         confirmed, cpu = time.perf_counter() - at_in_sync, time.process_time() - cpu
         driver.rest()
-        rows = [(t, k, v) for t in driver.tracker.desired.tables() for k, v in driver.tracker.desired.rows(t).items()]
+        rows = list(every_row(driver))
         floor_cpu = time.process_time()
         floor = timed(lambda: switch.write_plainly(rows))
         floor_cpu = time.process_time() - floor_cpu
@@ -53,7 +58,8 @@ def measure(recording: Path) -> dict[str, Any]:
             "rows": len(rows),
             "intents": (wanted := intents(driver.store)),
             "rows_per_intent": round(len(rows) / wanted, 2),
-            **changes(driver),
+            **changes(driver, switch),
+            **(unrelated(driver) if recording.name.startswith("scale.") else {}),
         }
     finally:
         switch.close()
@@ -78,21 +84,54 @@ def intents(store: IntentStore) -> int:
     return rules + members + len(store.endpoints) + addresses + len(store.routes) + len(store.vteps) + ports
 
 
-def changes(driver: Driver) -> dict[str, Any]:
-    """Single changes: rows written, and the median time from the frame to the last Write confirmed."""
+def changes(driver: Driver, switch: NullSwitch) -> dict[str, Any]:
+    """Single changes: rows written, the median time from the frame to the last Write confirmed, and that time against building
+    and sending as many rows with plain protobuf."""
     found: dict[str, Any] = {}
     if not (driver.store.endpoints and driver.store.ip_sets):
         return found
     for name, there, back in (("member", *member(driver)), ("rule", *rule(driver)), ("endpoint", *endpoint(driver))):
-        seconds, written = [], 0
-        for _ in range(CHANGES):
-            before = written_so_far(driver)
-            seconds.append(timed(lambda message=there: push(driver, message)))
-            written = written_so_far(driver) - before
-            push(driver, back)
-            driver.rest()
+        seconds, written = there_and_back(driver, there, back)
         found[f"one_{name}_ms"], found[f"one_{name}_rows"] = ms(statistics.median(seconds)), written
+        some = list(islice(every_row(driver), max(written, 1)))
+        floor = statistics.median(timed(lambda rows=some: switch.write_plainly(rows)) for _ in range(CHANGES))
+        found[f"one_{name}_to_floor"] = round(statistics.median(seconds) / floor, 1)
     return found
+
+
+def there_and_back(driver: Driver, there: Any, back: Any) -> tuple[list[float], int]:
+    """How long a change takes, some times over, and how many rows it writes."""
+    seconds, written = [], 0
+    for _ in range(CHANGES):
+        before = written_so_far(driver)
+        seconds.append(timed(lambda: push(driver, there)))
+        written = written_so_far(driver) - before
+        push(driver, back)
+        driver.rest()
+    return seconds, written
+
+
+def unrelated(driver: Driver) -> dict[str, Any]:
+    """The rule's edit again, once another endpoint's policy asks about 100,000 members more: rows, and how many times as long."""
+    there, back = rule(driver)
+    (alone, rows) = there_and_back(driver, there, back)
+    name = PolicyID("GlobalNetworkPolicy", "", "bench.unrelated")
+    other = Policy(name, tier="bench", inbound_rules=(Rule("allow", src_ip_set_ids=("s:bench",)),))
+    update, _ = endpoint(driver)
+    twin = update.endpoint._replace(tiers=(TierInfo("bench", (name,), (), "Deny"),))
+    members = tuple(f"19.{n >> 16}.{n >> 8 & 255}.{n & 255}/32" for n in range(100_000))
+    for message in (IPSetUpdate("s:bench", members, IPSetType.NET), ActivePolicyUpdate(name, other), WorkloadEndpointUpdate(update.id, twin)):
+        push(driver, message)
+    driver.rest()
+    (among, rows_among) = there_and_back(driver, there, back)
+    return {"one_rule_flat": round(min(among) / min(alone), 2), "one_rule_rows_among_unrelated": rows_among, "one_rule_rows_alone": rows}
+
+
+def every_row(driver: Driver) -> Iterator[tuple[str, Any, Any]]:
+    """All desired rows."""
+    for table in driver.tracker.desired.tables():
+        for key, value in driver.tracker.desired.rows(table).items():
+            yield table, key, value
 
 
 def member(driver: Driver) -> tuple[Any, Any]:
