@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from calico_p4.tools.record import _environment
+from calico_p4.tools.recorder import _environment
 from felix_proto.framing import FrameParser, encode_frame
 from felix_proto.recordings import read_recording
 from test.support.shared import ROOT, recording_path
@@ -213,3 +213,25 @@ def test_only_what_matters_of_the_environment(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("CALICO_TOKEN", "1")
     monkeypatch.setenv("HOME_OF", "1")
     assert {"FELIX_X": "1", "CALICO_TOKEN": "(set)"}.items() <= _environment().items() and "HOME_OF" not in _environment()
+
+
+def test_the_quick_start_does_the_same(tmp_path: Path):
+    data = QUICKSTART.read_bytes()
+    felix = Felix(sys.executable, "-m", "calico_p4.tools.record", f"--dir={tmp_path / 'rec'}", "--exit-with-driver", "--", *echo(tmp_path))
+    felix.send(data)
+    assert felix.end() == (7, ANSWER, "")
+    stream, _, index = files(tmp_path)
+    assert stream.read_bytes() == data and index[-1]["end"]["complete"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--dir",), ("--nothing", "x", "true")])
+def test_the_quick_start_says_how_it_is_used(arguments: tuple[str, ...], tmp_path: Path):
+    command = [sys.executable, "-m", "calico_p4.tools.record", *arguments]
+    result = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    assert result.returncode == 2 and "usage: calico-p4-record" in result.stderr
+
+
+def test_the_driver_is_started_before_anything_that_takes_time():
+    script = "import sys, calico_p4.tools.record; print(*sorted(set(sys.modules) & {'click', 'json', 'pathlib', 'felix_proto', 'dataclasses'}))"
+    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT)})
+    assert result.stdout == "\n"
