@@ -119,6 +119,13 @@ class ServicePart:
         """The services whose health this node tells, by healthCheckNodePort, with the number of ready endpoints here."""
         return {port: (key, number) for key, (port, number) in self._health.items()}
 
+    def rows_of(self, key: ServiceKey) -> Iterator[Row]:
+        """Yield the rows that a service asks for."""
+        known = self._services.get(key, _NOTHING)
+        yield from known.entries
+        for rows in known.groups.values():
+            yield from rows
+
     def plans(self) -> Iterator[tuple[ServiceKey, tuple[Plan, ...]]]:
         """Yield every service with what it came to."""
         return ((key, known.plans) for key, known in self._services.items())

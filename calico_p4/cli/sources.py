@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Protocol
 import click
 
 NO, UNUSABLE, UNREACHABLE = 1, 2, 3
+_OBJECTS = "calico_p4.k8s"
 ADMIN_VARIABLE = "CALICO_P4_ADMIN"
 DEFAULT_ADMIN = "unix:/run/calico-p4/admin.sock"
 
@@ -85,10 +86,16 @@ class _Scene:
 
 
 def source_options(function: Any) -> Any:
-    """Add what says where answers come from: SOURCE, --at and --ports."""
+    """Add what says where answers come from: SOURCE, --at, --ports and --k8s, which waits in the context for `asking`."""
+    objects = click.option("--k8s", metavar="FILE", expose_value=False, callback=_keep_objects, help="Kubernetes objects, as for replay --k8s.")
+    function = objects(function)
     function = click.option("--ports", metavar="FILE", help="Ports of the replay, as for replay --ports.")(function)
     at = click.option("--at", "--until", type=click.IntRange(min=0), metavar="N", help="A recording's state after its first N frames.")
     return click.argument("source", required=False)(at(function))
+
+
+def _keep_objects(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    context.meta[_OBJECTS] = value
 
 
 @contextmanager
@@ -96,10 +103,12 @@ def asking(source: str | None, at: int | None = None, ports: str | None = None, 
     """Open a source: a recording, "-", a bundle, unix:PATH of a driver's admin socket, or None for that of the driver on this machine."""
     path = source or ""
     recorded = bool(path) and not path.startswith("unix:") and not is_bundle(path)
-    if not recorded and (at is not None or ports is not None or packets is not None):
-        raise click.UsageError("--at, --ports and --packets are for recordings; a bundle is one moment, a driver is asked about now")
+    context = click.get_current_context(silent=True)
+    k8s = context.meta.get(_OBJECTS) if context is not None else None
+    if not recorded and any(given is not None for given in (at, ports, packets, k8s)):
+        raise click.UsageError("--at, --ports, --k8s and --packets are for recordings; a bundle is one moment, a driver is asked about now")
     with failing():
-        opened = _recording(path, at, ports, packets) if recorded else _Bundle(path) if path and not path.startswith("unix:") else _driver(source)
+        opened = _recording(path, at, ports, packets, k8s) if recorded else _Bundle(path) if path and not path.startswith("unix:") else _driver(source)
         try:
             yield opened
         finally:
@@ -117,13 +126,14 @@ def is_bundle(path: str) -> bool:
         return False
 
 
-def _recording(path: str, at: int | None, ports: str | None, packets: str | None) -> Source:
+def _recording(path: str, at: int | None, ports: str | None, packets: str | None, k8s: str | None) -> Source:
     def replay() -> Any:
         from calico_p4.inspect.scene import replayed
+        from calico_p4.kubernetes_file import load_events
         from calico_p4.ports import load_ports
 
         with reading(path):
-            scene = replayed(path, at, load_ports(ports) if ports else ())
+            scene = replayed(path, at, load_ports(ports) if ports else (), load_events(k8s) if k8s else None)
         if packets is not None:
             from calico_p4.inspect.scene import send_all
             from calico_p4.packets import load_packets

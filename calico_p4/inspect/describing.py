@@ -8,6 +8,7 @@ from calico_p4.inspect.labels import row_id
 from calico_p4.inspect.listing import Filter, Holding, entries, find_policy, routes, rule_hits, selector_of, vteps
 from calico_p4.inspect.objects import Object, policy_object, profile_object
 from calico_p4.inspect.scene import Scene
+from calico_p4.inspect.services import describe_service
 from calico_p4.inspect.suggest import unknown
 from calico_p4.offline import DIRECTIONS, live
 from felix_proto.types import PolicyID, Rule, TierInfo, WorkloadEndpoint, WorkloadEndpointID
@@ -211,5 +212,5 @@ def _value(name: str, value: Any) -> str:
 
 DESCRIBED: dict[str, Callable[[Scene, str], tuple[Lines, Any]]] = {
     "endpoint": _endpoint, "pod": _endpoint, "policy": _policy, "profile": _policy, "ipset": _ip_set,
-    "route": _route, "vtep": _vtep,
+    "route": _route, "vtep": _vtep, "service": describe_service,
 }  # fmt: skip

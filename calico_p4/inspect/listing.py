@@ -11,6 +11,7 @@ from calico_p4.inspect.objects import Object, policy_object, profile_object, set
 from calico_p4.inspect.origins import Origin, Origins
 from calico_p4.inspect.places import find_place
 from calico_p4.inspect.scene import Scene
+from calico_p4.inspect.services import services
 from calico_p4.inspect.suggest import Unknown, unknown
 from calico_p4.offline import Offline
 from k8s_p4.reasons import Reason
@@ -216,14 +217,6 @@ def vteps(scene: Scene) -> Iterator[Item]:
         own = name == scene.store.config.get("FelixHostname")
         yield {"name": name, "own": own, "ipv4": vtep.ipv4_addr, "mac": vtep.mac, "parent_ipv4": vtep.parent_device_ip,
                "ipv6": vtep.ipv6_addr, "mac_v6": vtep.mac_v6, "parent_ipv6": vtep.parent_device_ipv6}  # fmt: skip
-
-
-def services(scene: Scene) -> Iterator[Item]:
-    """Yield the services that Felix told of; it does not tell their backends."""
-    for (namespace, name), service in sorted(scene.store.services.items()):
-        ports = [f"{port.Port}/{port.Protocol}" + (f":{port.NodePort}" if port.NodePort else "") for port in service.ports]
-        yield {"namespace": namespace, "name": name, "type": service.type, "cluster_ips": list(service.cluster_ips), "ports": ports,
-               "external_ips": list(service.external_ips)}  # fmt: skip
 
 
 def pools(scene: Scene) -> Iterator[Item]:

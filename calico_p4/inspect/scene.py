@@ -13,6 +13,7 @@ from calico_p4.bench import Bench
 from calico_p4.driver import Driver
 from calico_p4.hits import drops
 from calico_p4.inspect.objects import History
+from calico_p4.kubernetes_file import Event
 from calico_p4.names import Places
 from calico_p4.p4runtime.errors import TargetError, TargetLost
 from calico_p4.packets import Packet
@@ -138,8 +139,12 @@ def switch_with(ports: Mapping[str, int], rows: Mapping[str, Rows]) -> Switch:
     return switch
 
 
-def replayed(recording: str, at: int | None = None, ports: Sequence[Mapping[str, Any]] = ()) -> Replayed:
+def replayed(
+    recording: str, at: int | None = None, ports: Sequence[Mapping[str, Any]] = (), objects: Sequence[Event] | None = None
+) -> Replayed:
     """Replay a recording up to the moment when ``at`` frames (None: all) have been applied and pushed.
+
+    ``objects`` are Kubernetes', in the order in which they come; None: services are not configured.
 
     Raises:
         OSError: it can't be opened.
@@ -157,6 +162,11 @@ def replayed(recording: str, at: int | None = None, ports: Sequence[Mapping[str,
         frames = frame.index + 1
         if frames == at:
             break
+    kubernetes = driver.store.kubernetes
+    kubernetes.configured = kubernetes.in_sync = objects is not None
+    for event in objects or ():
+        if event.after <= frames:
+            event.apply(kubernetes)
     driver.rest()
     scene = Replayed(driver, switch, history, recording, frames, decoder.generation if frames else None)
     scene.extra_ports = ports
