@@ -11,6 +11,9 @@ from typing import Any
 
 from k8s_p4.schema import COUNTERS
 
+FLOW_EVENTS = ("learned", "clashed", "refused")
+"""By index of the counter `flows` (k8s_p4/p4/core/flow.p4)."""
+
 Path = tuple[Any, ...]
 Slot = tuple[str, int, Path]
 Counted = Counter[tuple[str, Path]]
@@ -72,6 +75,13 @@ def _by_stage(slots: Iterable[Slot]) -> dict[str, list[int]]:
     for stage, number, _ in slots:
         found.setdefault(stage, []).append(number)
     return found
+
+
+def flow_events(client: Any) -> dict[str, int]:
+    """Return what became of new flows: learned, dropped because they clashed, refused by a full table. Raises TargetError."""
+    number, _size = COUNTERS["flows"]
+    counts = client.read_counters(number, range(len(FLOW_EVENTS)))
+    return {name: counts[index] for index, name in enumerate(FLOW_EVENTS)}
 
 
 def drops(client: Any) -> dict[int, int]:

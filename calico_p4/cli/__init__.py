@@ -15,6 +15,7 @@ _COMMANDS = {
     "capabilities": "Say what a target can do.",
     "cat": "Print a recording as text, one message a line.",
     "check": "Check whether everything is as it should be.",
+    "clear": "Make the switch forget what it learned.",
     "completion": "Print a script that completes commands in a shell.",
     "coverage": "Count what recordings exercise.",
     "describe": "Show one object of a recording in full.",

@@ -17,6 +17,8 @@ _COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = 
     "tables": (("name", "entries", "size", "used"), ("owner",), ("name",)),
     "rules": (("packets", "decided", "passed", "stage", "policy", "rule_index", "action"), ("tier", "rule_id", "trigger"), ("policy", "rule_index")),
     "drops": (("packets", "reason"), (), ("reason",)),
+    "flows": (("protocol", "src", "dst", "leaves", "state", "age"), ("expires", "learned"), ("src", "dst")),
+    "flowcounts": (("flows", "event"), (), ("event",)),
     "degraded": (("object", "direction", "effect", "reason"), (), ("object",)),
     "routes": (("name", "types", "node", "node_ip", "way"), ("same_subnet", "borrowed", "nat_outgoing", "tunnels"), ("name",)),
     "nodes": (("name", "ipv4", "ipv6", "own"), ("vtep", "vtep_mac", "asnumber"), ("name",)),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from calico_p4.inspect.flows import flow_counts, flows
 from calico_p4.inspect.lab import sets_of
 from calico_p4.inspect.labels import Labels, row_id
 from calico_p4.inspect.objects import Object, policy_object, profile_object, set_object
@@ -251,6 +252,8 @@ KINDS: Mapping[str, Callable[[Scene], Iterator[Item]]] = {
     "tables": table_use,
     "rules": rule_hits,
     "drops": dropped,
+    "flows": flows,
+    "flowcounts": flow_counts,
     "degraded": degraded,
     "routes": routes,
     "nodes": nodes,

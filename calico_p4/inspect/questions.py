@@ -56,6 +56,12 @@ def _fix(scene: Scene, arguments: Arguments) -> Any:
     return {**{name: after[name] - before[name] for name in before}, "pending": scene.driver.tracker.pending_count()}
 
 
+def _clear(scene: Scene, arguments: Arguments) -> Any:
+    from calico_p4.inspect.flows import clear
+
+    return clear(scene, arguments.get("address"))
+
+
 def _check(scene: Scene, arguments: Arguments) -> Any:
     from calico_p4.inspect.health import checks
 
@@ -72,6 +78,7 @@ def _bundle(scene: Scene, arguments: Arguments) -> Any:
 
 QUESTIONS: dict[str, Callable[[Scene, Arguments], Any]] = {
     "trace": _trace, "matrix": _matrix, "get": _get, "explain": _explain, "describe": _describe, "rows": _rows, "fix": _fix,
+    "clear": _clear,
     "check": _check, "bundle": _bundle,
 }  # fmt: skip
 

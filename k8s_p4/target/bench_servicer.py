@@ -90,8 +90,9 @@ class BenchServicer:
         """Live entries by table."""
         with self._device.lock:
             now = self._device.now()
-            counts = {s.name: sum(1 for _ in s.state.learner.live(now)) for s in self._device.learners([]) if s.state.learner is not None}
-            return pb.LearnedCountsResponse(counts=counts)
+            learners = {schema.name: schema.state.learner for schema in self._device.learners([]) if schema.state.learner is not None}
+            counts = {name: sum(1 for _ in learner.live(now)) for name, learner in learners.items()}
+            return pb.LearnedCountsResponse(counts=counts, expired={name: learner.expired(now) for name, learner in learners.items()})
 
     def ListLearned(self, request: Any, context: Any) -> Any:
         """The live entries."""
@@ -100,7 +101,8 @@ class BenchServicer:
             now = self._device.now()
             for schema in self._device.learners(list(request.tables)):
                 for learned in schema.state.learner.live(now) if schema.state.learner is not None else ():
-                    message = answer.entries.add(table=schema.name, expires_in_seconds=(learned.expires - now) / SECOND)
+                    age, left = ((now - learned.since) / SECOND, (learned.expires - now) / SECOND)
+                    message = answer.entries.add(table=schema.name, expires_in_seconds=left, age_seconds=age)
                     _fill(message, schema, schema.state.unpack(learned.key), learned.entry)
         return answer
 

@@ -54,6 +54,7 @@ class Learned:
     action: str
     params: dict[str, int]
     expires_in_seconds: float
+    age_seconds: float = 0.0
 
 
 def _ints(fields: Any) -> dict[str, int]:
@@ -118,7 +119,11 @@ class EmbeddedClient:
         """Return the number of live entries of every table that learns."""
         return dict(self._do("LearnedCounts", pb.LearnedCountsRequest()).counts)
 
+    def learned_expired(self) -> dict[str, int]:
+        """Return, for every table that learns, how many entries ran out since it was cleared last."""
+        return dict(self._do("LearnedCounts", pb.LearnedCountsRequest()).expired)
+
     def learned(self, *tables: str) -> list[Learned]:
         """Return the live entries of these tables (none: all)."""
         answer = self._do("ListLearned", pb.ListLearnedRequest(tables=tables))
-        return [Learned(e.table, _ints(e.key), e.action, _ints(e.params), e.expires_in_seconds) for e in answer.entries]
+        return [Learned(e.table, _ints(e.key), e.action, _ints(e.params), e.expires_in_seconds, e.age_seconds) for e in answer.entries]

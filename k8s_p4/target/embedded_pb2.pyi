@@ -163,7 +163,7 @@ class LearnedCountsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class LearnedCountsResponse(_message.Message):
-    __slots__ = ("counts",)
+    __slots__ = ("counts", "expired")
     class CountsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -171,9 +171,18 @@ class LearnedCountsResponse(_message.Message):
         key: str
         value: int
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class ExpiredEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     COUNTS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_FIELD_NUMBER: _ClassVar[int]
     counts: _containers.ScalarMap[str, int]
-    def __init__(self, counts: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    expired: _containers.ScalarMap[str, int]
+    def __init__(self, counts: _Optional[_Mapping[str, int]] = ..., expired: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class ListLearnedRequest(_message.Message):
     __slots__ = ("tables",)
@@ -182,18 +191,20 @@ class ListLearnedRequest(_message.Message):
     def __init__(self, tables: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LearnedEntry(_message.Message):
-    __slots__ = ("table", "key", "action", "params", "expires_in_seconds")
+    __slots__ = ("table", "key", "action", "params", "expires_in_seconds", "age_seconds")
     TABLE_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     PARAMS_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_IN_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    AGE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     table: str
     key: _containers.RepeatedCompositeFieldContainer[Field]
     action: str
     params: _containers.RepeatedCompositeFieldContainer[Field]
     expires_in_seconds: float
-    def __init__(self, table: _Optional[str] = ..., key: _Optional[_Iterable[_Union[Field, _Mapping]]] = ..., action: _Optional[str] = ..., params: _Optional[_Iterable[_Union[Field, _Mapping]]] = ..., expires_in_seconds: _Optional[float] = ...) -> None: ...
+    age_seconds: float
+    def __init__(self, table: _Optional[str] = ..., key: _Optional[_Iterable[_Union[Field, _Mapping]]] = ..., action: _Optional[str] = ..., params: _Optional[_Iterable[_Union[Field, _Mapping]]] = ..., expires_in_seconds: _Optional[float] = ..., age_seconds: _Optional[float] = ...) -> None: ...
 
 class ListLearnedResponse(_message.Message):
     __slots__ = ("entries",)

@@ -17,10 +17,11 @@ SECOND = 10**9
 class LearnedEntry:
     """One learned entry: `entry` is what a look-up yields, `expires` in ns of virtual time."""
 
-    __slots__ = ("bucket", "entry", "expires", "key", "place", "timeout")
+    __slots__ = ("bucket", "entry", "expires", "key", "place", "since", "timeout")
 
-    def __init__(self, key: int, bucket: int, place: int) -> None:
-        self.key, self.bucket, self.place = key, bucket, place
+    def __init__(self, key: int, bucket: int, place: int, since: int) -> None:
+        """`since`: when it was learned, in ns."""
+        self.key, self.bucket, self.place, self.since = key, bucket, place, since
         self.entry: Entry = ()
         self.expires = 0
         self.timeout = 0
@@ -32,7 +33,7 @@ class Learner:
     `found` and `key` are the state of the last look-up (SWX's mailbox), which learn, rearm and forget work on.
     """
 
-    __slots__ = ("_buckets", "_entries", "_key_bytes", "_mask", "_per_bucket", "_timeouts", "found", "key", "refused")
+    __slots__ = ("_buckets", "_entries", "_key_bytes", "_mask", "_per_bucket", "_timeouts", "forgotten", "found", "key", "learned", "refused")
 
     def __init__(self, size: int, timeouts: list[int], key_bytes: Callable[[int], bytes], per_bucket: int = 4) -> None:
         """`key_bytes` gives a packed key as it lies in memory, which is what the bucket is chosen by; timeouts in seconds."""
@@ -56,12 +57,16 @@ class Learner:
         self._entries: dict[int, LearnedEntry] = {}
         self._buckets: dict[int, list[LearnedEntry | None]] = {}
         self.found = None
-        self.refused = 0
+        self.refused = self.learned = self.forgotten = 0
         return count
 
     def live(self, now: int) -> Iterator[LearnedEntry]:
         """The entries that have not expired."""
         return (learned for learned in self._entries.values() if learned.expires > now)
+
+    def expired(self, now: int) -> int:
+        """How many entries have run out since all were forgotten last."""
+        return self.learned - self.forgotten - sum(1 for _ in self.live(now))
 
     def lookup(self, key: int, now: int) -> Entry | None:
         """The entry of the key, if there is one and it has not expired."""
@@ -93,7 +98,8 @@ class Learner:
             if held is None or held.expires <= now:
                 if held is not None:
                     del self._entries[held.key]
-                learned = bucket[place] = self._entries[self.key] = LearnedEntry(self.key, number, place)
+                learned = bucket[place] = self._entries[self.key] = LearnedEntry(self.key, number, place, now)
+                self.learned += 1
                 return learned
         return None
 
@@ -112,5 +118,6 @@ class Learner:
         """Remove the entry just found; nothing after a miss."""
         if self.found is not None:
             del self._entries[self.found.key]
+            self.forgotten += 1
             self._buckets[self.found.bucket][self.found.place] = None
             self.found = None

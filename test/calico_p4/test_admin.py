@@ -82,6 +82,12 @@ def test_a_trace_leaves_no_trace_on_the_target(socket: str):
     assert not any(rule["packets"] for rule in json.loads(run("get", "rules", socket, "-o", "json")))
 
 
+def test_flows_of_the_live_target(socket: str):
+    assert run("get", "flows", socket, "-o", "json").strip() == "[]"
+    assert {item["event"]: item["flows"] for item in json.loads(run("get", "flowcounts", socket, "-o", "json"))}["learned"] == 0
+    assert run("clear", "flows", socket) == "0 flows forgotten\n"
+
+
 def test_only_the_owner_may_ask(socket: str):
     assert stat.S_IMODE(Path(socket.removeprefix("unix:")).stat().st_mode) == 0o600
 

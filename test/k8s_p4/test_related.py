@@ -132,6 +132,15 @@ def test_nobody_sends_anywhere_by_quoting_a_flow(talk: Talk, bench: Bench) -> No
     assert error(talk, REMOTE, TWO, quote) == DENY
 
 
+def test_between_strangers_too(talk: Talk, bench: Bench) -> None:
+    """Neither end of the quoted flow's first packet nor where the error goes is an endpoint here: the addresses must be the same all the same."""
+    talk.handshake(REMOTE, TWO)
+    deny(bench, TWO, "egress")
+    quote = quoted(talk, REMOTE, TWO, TCP(sport=40000, dport=80))
+    assert error(talk, TWO, REMOTE, quote) == RELATED
+    assert error(talk, TWO, ROUTER, quote) == DENY
+
+
 def test_the_source_guard_holds_for_errors(talk: Talk) -> None:
     talk.handshake(ONE, REMOTE)
     quote = quoted(talk, ONE, REMOTE, TCP(sport=40000, dport=80))
