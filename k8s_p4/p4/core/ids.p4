@@ -1,5 +1,5 @@
 // P4Info ids. The first byte is the kind that P4Runtime gives (0x01 action, 0x02 table,
-// 0x12 counter), the second the stage, the last the object in that stage. An id that is no
+// 0x12 counter, 0x14 meter), the second the stage, the last the object in that stage. An id that is no
 // longer used stays reserved: write it down here.
 //
 // stage  file                stage  file
@@ -14,7 +14,7 @@
 //        (pre_dst)           21     flow.p4
 //                            22     nat.p4
 //                            23     masquerade.p4
-//                            24     reserved: quality of service
+//                            24     qos.p4
 //                            26     tunnel.p4
 //                            27     dscp.p4
 //                            28     service_loop.p4
@@ -29,6 +29,7 @@
 #define ACTION_ID(stage, number) MAKE_ID(01, stage, number)
 #define TABLE_ID(stage, number) MAKE_ID(02, stage, number)
 #define COUNTER_ID(stage, number) MAKE_ID(12, stage, number)
+#define METER_ID(stage, number) MAKE_ID(14, stage, number)
 
 #define STAGE_PORTS 01
 #define STAGE_NEIGHBOUR 02
@@ -49,6 +50,7 @@
 #define STAGE_FLOW 21
 #define STAGE_NAT 22
 #define STAGE_MASQUERADE 23
+#define STAGE_QOS 24
 #define STAGE_TUNNEL 26
 #define STAGE_DSCP 27
 #define STAGE_SERVICE_LOOP 28

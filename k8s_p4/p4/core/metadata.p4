@@ -134,6 +134,8 @@ struct metadata_t {
     bit<32> src_identity;
     bit<32> dst_identity;
     bit<32> pre_dst_identity;
+    // qos
+    COLOUR_T colour;
     // untracked, pre_dnat
     bit<8>  excused;
     // policy: of the stage that runs

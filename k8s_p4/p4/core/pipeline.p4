@@ -36,6 +36,7 @@
 #include "dscp.p4"
 #include "nat.p4"
 #include "masquerade.p4"
+#include "qos.p4"
 
 #define IDENTITY_CONTROL SrcIdentity
 #define IDENTITY_SIDE src
@@ -327,6 +328,9 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     MoveDestination() move_destination;
     GoBack() go_back;
     Nat() nat;
+    EgressRate() egress_rate;
+    IngressRate() ingress_rate;
+    Bandwidth() bandwidth;
     AskMasquerade() ask_masquerade;
     MasqueradeSpread() masquerade_spread;
     MasqueradeCandidate() masquerade_candidate;
@@ -476,6 +480,9 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         }
         if (meta.state == STATE_ON && meta.from == KIND_WORKLOAD) {
             source_guard.apply(meta);
+            if (meta.state == STATE_ON) {
+                egress_rate.apply(meta);
+            }
         }
         if (meta.state == STATE_ON) {
             ask_destination.apply(hdr, meta);
@@ -586,6 +593,9 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         if (meta.state == STATE_ON && meta.from != KIND_HOST && meta.to == KIND_UPLINK) {
             service_loop.apply(hdr, meta);
         }
+        if (meta.state == STATE_ON && meta.to == KIND_WORKLOAD) {
+            ingress_rate.apply(meta);
+        }
         if (meta.state == STATE_ON && meta.established == 0) {
             dst.apply(hdr, meta);
             policy.apply(hdr, meta);
@@ -595,6 +605,9 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         }
         if (meta.state == STATE_ON) {
             forward.apply(hdr, meta);
+        }
+        if (meta.state == STATE_ON) {
+            bandwidth.apply(hdr, meta);
         }
         if (meta.state == STATE_ON && meta.flow == FLOW_NONE && meta.excused != EXCUSED_UNTRACKED) {
             ask_masquerade.apply(meta);

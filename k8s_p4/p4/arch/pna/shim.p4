@@ -21,6 +21,14 @@
 #define SET_TIMEOUT(timeout) set_entry_expire_time((ExpireTimeProfileId_t) (timeout));
 #define HASH32() Hash<bit<32>>(PNA_HashAlgorithm_t.CRC32)
 #define COUNTER(name, size) Counter<bit<64>, bit<32>>(size, PNA_CounterType_t.PACKETS) name
+// Colours: the compiler numbers them red, green, yellow, and hands them to and from the DPDK pipeline as they are, where
+// they are green, yellow, red. So its red is green there, which a packet comes with and is if it is
+// within its rate.
+#define COLOUR_T PNA_MeterColor_t
+#define PACKET_METER(name, size) Meter<bit<32>>(size, PNA_MeterType_t.PACKETS) name
+#define BYTE_METER(name, size) Meter<bit<32>>(size, PNA_MeterType_t.BYTES) name
+#define METER(colour, name, index, length) colour = name.dpdk_execute(index, PNA_MeterColor_t.RED, length);
+#define IS_OVER(colour) colour != PNA_MeterColor_t.RED
 #define COUNT(name, index) name.count(index);
 
 #endif
