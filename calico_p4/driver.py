@@ -17,6 +17,7 @@ from calico_p4.degraded import Degraded, from_translator
 from calico_p4.hits import Hits
 from calico_p4.log import get_logger
 from calico_p4.memory import give_back
+from calico_p4.meters import Meters
 from calico_p4.p4runtime.errors import TargetError, TargetLost, raise_target_error
 from calico_p4.ports import PortInventory
 from calico_p4.push import Pusher, Writes
@@ -48,6 +49,7 @@ class Driver:
         self.ports = PortInventory(port_numbers(switch, allocator), extra_ports)
         self.pusher = self._new_pusher()
         self.hits = Hits()
+        self.meters = Meters()
         self.messages: dict[str, Degraded] = {}
         """Messages that made no sense, by their object: the last ones; ``messages_skipped`` counts all."""
         self.messages_skipped = 0
@@ -117,7 +119,12 @@ class Driver:
         self._read_late()
         self._carry_out(self.translator.translate(self.store, dirty, self.ports))
         self.ports.forget_removed()
+        self._set_meters()
         self._forget_stale()
+
+    def _set_meters(self) -> None:
+        if self._resynced:
+            self.meters.push(self._switch.client, self.translator.meters)
 
     def _refresh_all_ports(self) -> None:
         """What came and went before anything was translated is in no map any more, and dirty to nobody but the ports."""
@@ -136,6 +143,7 @@ class Driver:
         self._carry_out(self.translator.rest())
         if self.tracker.pending_count():
             self.pusher.converge()
+        self._set_meters()
         self._forget_stale()
         if self._untrimmed:
             give_back()
@@ -152,10 +160,12 @@ class Driver:
         self._log.info("read back", rows=rows_there, pending=self.tracker.pending_count())
         if not self._ids_known and rows_there and self.tracker.pending_count():
             self.pusher.close_all()
+        self.meters.forget(empty=self._switch.fresh)
         self._switch.fresh = False
         self._ids_known = True
         self.pusher.converge()
         self._resynced = self._untrimmed = True
+        self._set_meters()
 
     def _read_late(self) -> None:
         """Compare the tables of services when what they should hold is known: until then what an earlier run left there works on."""
@@ -236,7 +246,7 @@ class Driver:
     @property
     def converged(self) -> bool:
         """Whether the target holds what is wanted."""
-        return not self.tracker.pending_count()
+        return not self.tracker.pending_count() and not (self._resynced and any(self.meters.differing(self.translator.meters)))
 
     def degraded(self) -> list[Degraded]:
         """Return everything that does not work as intended, sorted."""
@@ -256,6 +266,8 @@ class Driver:
         for (table, key), error in self.tracker.errors().items():
             value = self.tracker.desired.rows(table).get(key)
             yield Degraded(self.translator.origin(table, key, value), f"{table} {key}: {error}", "pending")
+        for (name, number), error in self.meters.refused.items():
+            yield Degraded(self.translator.metered(number), f"meter {name}: {error}", "partial", "ingress" if name.startswith("ingress") else "egress")
         for table, key in self.pusher.closed:
             value = self.tracker.desired.rows(table).get(key)
             stage = table.partition(".")[0]

@@ -23,6 +23,8 @@ def schema(p4info: Any) -> str:
         lines += _table_lines(table, actions)
     lines += ["}", "", "COUNTERS: dict[str, tuple[int, int]] = {"]
     lines += [f"    {_text(c.preamble.alias)}: (0x{c.preamble.id:08X}, {c.size})," for c in p4info.counters]
+    lines += ["}", '"""Alias to (id, size)."""', "", "METERS: dict[str, tuple[int, int]] = {"]
+    lines += [f"    {_text(m.preamble.alias)}: (0x{m.preamble.id:08X}, {m.size})," for m in p4info.meters]
     lines += ["}", '"""Alias to (id, size)."""']
     return "\n".join(lines) + "\n"
 

@@ -932,3 +932,11 @@ COUNTERS: dict[str, tuple[int, int]] = {
     "drops": (0x12200001, 64),
 }
 """Alias to (id, size)."""
+
+METERS: dict[str, tuple[int, int]] = {
+    "egress_packets": (0x14240001, 4096),
+    "ingress_packets": (0x14240002, 4096),
+    "egress_bytes": (0x14240003, 4096),
+    "ingress_bytes": (0x14240004, 4096),
+}
+"""Alias to (id, size)."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from .degraded import Degraded
 from .dump import Canonical, Resolver
-from .names import HOST, object_name
+from .names import HOST, endpoint_name, object_name
 from .numbers import Names
 from .policy import PolicyPart
 from .reach import Reach
@@ -39,6 +39,16 @@ class Translator:
         yield self.reach.update(store, dirty, ports)
         yield self.policy.part()
         yield self.services.update(store, dirty, ports)
+
+    @property
+    def meters(self) -> Mapping[tuple[str, int], tuple[int, int, int, int]]:
+        """What the meters are to be, by name and index: (cir, cburst, pir, pburst). The others are to have no rate."""
+        return self.reach.qos.meters
+
+    def metered(self, number: int) -> str:
+        """The object whose meters have an index."""
+        owner = self.reach.qos.owners.get(number)
+        return endpoint_name(owner) if owner is not None else f"meter {number}"
 
     def rest(self) -> Iterator[list[Change]]:
         """A quiet moment: delete what nothing uses, merge identities of equal meaning."""

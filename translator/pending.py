@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from felix_proto.types import GlobalBGPConfigUpdate, HostEndpoint, IPAMPool, QoSControls, RouteUpdate, WorkloadEndpoint
+from felix_proto.types import GlobalBGPConfigUpdate, HostEndpoint, IPAMPool, RouteUpdate, WorkloadEndpoint
 
 from .addresses import parse_cidr
 from .degraded import Degraded
@@ -83,8 +83,6 @@ def _partial(name: str, reasons: list[str]) -> Degraded | None:
 
 def _endpoint(endpoint: WorkloadEndpoint) -> Degraded | None:
     reasons = []
-    if endpoint.qos_controls not in (None, QoSControls()):
-        reasons.append("QoS controls are not enforced")
     if endpoint.local_bgp_peer is not None:
         reasons.append("BGP peering with the workload is not set up")
     if endpoint.live_migration_role:

@@ -21,6 +21,7 @@ from .neighbour import NeighbourPart
 from .numbers import Names, Numbers
 from .pending import Pending
 from .ports import PortPart
+from .qos import QosPart
 from .routing import RoutingPart
 from .service_loop import ServiceLoopPart
 from .source_guard import SourceGuardPart
@@ -51,9 +52,10 @@ class Reach:
         self._routing = RoutingPart(names, self.states, self.hosts, self._ways, tunnels)
         self._tunnels = TunnelPart(names, self._ways, tunnels, Underlay(self._routing.hops.to, self.hosts.number_at, self.hosts))
         self._floating, self._loops = FloatingPart(), ServiceLoopPart()
+        self.qos = QosPart(self.states)
         self._parts: tuple[_Part, ...] = (
             NeighbourPart(self.states), SourceGuardPart(self.states), self._routing, self._tunnels, NatPart(), MasqueradePart(),
-            self._floating, self._loops, DscpPart(self.states), PortPart(self.states, self.hosts))  # fmt: skip
+            self._floating, self._loops, DscpPart(self.states), PortPart(self.states, self.hosts), self.qos)  # fmt: skip
         self._pending = Pending()
 
     def update(self, store: Any, dirty: Any, ports: Any) -> list[Change]:
@@ -92,6 +94,7 @@ class Reach:
         yield from self._floating.degraded()
         yield from self._loops.degraded()
         yield from self._wireguard.degraded(self.states.views)
+        yield from self.qos.degraded()
         yield from self._pending.degraded()
 
 

@@ -60,5 +60,7 @@ def _of_p4info() -> dict[str, str]:
         "learning tables": ", ".join(learning) or "none",
         "counters": ", ".join(counters),
         "meters": ", ".join(each.preamble.alias for each in info.meters) or "none",
+        "bandwidth": "policed: what is over the rate is dropped, where Linux delays it",
+        "connection limits": "no: a table that learns does not count",
         "IPv4 and IPv6": "both",
     }

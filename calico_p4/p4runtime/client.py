@@ -181,6 +181,33 @@ class Client:
             raise raise_target_error(error, "Read") from error
         return {entry.index.index: entry.data.packet_count for entry in answers}
 
+    def read_meters(self, meter_id: int) -> dict[int, tuple[int, int, int, int]]:
+        """Return (cir, cburst, pir, pburst) of those of an indexed meter's elements that are set (section 9.4). Raises TargetError."""
+        request = p4r.ReadRequest(device_id=self._device_id)
+        request.entities.add().meter_entry.meter_id = meter_id
+        try:
+            answers = [entity.meter_entry for response in self._stub.Read(request, timeout=WRITE_TIMEOUT_S) for entity in response.entities]
+        except grpc.RpcError as error:
+            raise raise_target_error(error, "Read") from error
+        found = ((entry.index.index, entry.config) for entry in answers if entry.HasField("config"))
+        return {index: (config.cir, config.cburst, config.pir, config.pburst) for index, config in found}
+
+    def write_meters(self, wanted: Iterable[tuple[int, int, tuple[int, int, int, int] | None]]) -> list[str | None]:
+        """Set elements of meters, (meter id, index, config or None for none); returns and raises as ``write`` does."""
+        request = p4r.WriteRequest()
+        for meter_id, index, config in wanted:
+            entry = request.updates.add(type=p4r.Update.MODIFY).entity.meter_entry
+            entry.meter_id, entry.index.index = meter_id, index
+            if config is not None:
+                entry.config.cir, entry.config.cburst, entry.config.pir, entry.config.pburst = config
+        number = len(request.updates)
+        try:
+            if number:
+                self._write(self._head + request.SerializeToString(), timeout=WRITE_TIMEOUT_S)
+        except grpc.RpcError as error:
+            return update_errors(error, number)
+        return [None] * number
+
     def clear_counters(self, counter_id: int, indices: Iterable[int]) -> list[str | None]:
         """Set the counts at these indices to 0; returns and raises as ``write`` does."""
         request = p4r.WriteRequest()

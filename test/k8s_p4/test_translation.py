@@ -216,6 +216,34 @@ def test_the_same_client_port_directly_and_through_the_service(talk: Talk) -> No
     assert seen(data(talk, TWO, ONE, 8080, 40001, "SA")).src == a(talk, TWO)
 
 
+@pytest.mark.parametrize("half", ["low", "high"])
+def test_a_clash_of_addresses_alike(talk: Talk, half: str) -> None:
+    """The service's address differs from the backend's in one half of its bits only, the port not at all."""
+    vip = Party("nowhere", "10.0.0.99" if half == "low" else "10.96.0.2", "fd00::99" if half == "low" else "fd00:96::2")
+    service(talk.bench, a(talk, vip), 80, [(a(talk, TWO), 80)])
+    assert data(talk, ONE, vip, 40000, 80, "S").reason == ALLOW
+    assert data(talk, ONE, TWO, 40000, 80, "S").reason == Reason.FLOW_CLASH
+    assert seen(data(talk, TWO, ONE, 80, 40000, "SA")).src == a(talk, vip)
+    assert data(talk, ONE, TWO, 40001, 80, "S").reason == ALLOW
+    assert data(talk, ONE, vip, 40001, 80, "S").reason == Reason.FLOW_CLASH
+
+
+def test_a_full_table_translates_packet_by_packet(talk: Talk) -> None:
+    """What could not be learned is judged again with each packet, and translated alike; nothing is dropped that passed before."""
+    v = f"flow_v{talk.version}"
+    outside_pools(talk)
+    service_to(talk, TWO)
+    talk.bench.shrink(v, 8)
+    towards = {sport: VIPS if sport % 2 else REMOTE for sport in range(1000, 1100)}
+    first = {sport: seen(data(talk, ONE, to, sport, 80, "S")) for sport, to in towards.items()}
+    for _ in range(2):
+        again = {sport: data(talk, ONE, to, sport, 80) for sport, to in towards.items()}
+        assert {outcome.reason for outcome in again.values()} == {ALLOW, ESTABLISHED}
+        assert {sport: seen(outcome) for sport, outcome in again.items()} == first
+    assert talk.learned()[v] <= 32
+    assert talk.bench.counter("flows", 2) > 60
+
+
 def test_affinity(talk: Talk) -> None:
     v, profile = f"v{talk.version}", 1  # 60 s
     backends = [(a(talk, REMOTE), 1000 + n) for n in range(8)]

@@ -15,7 +15,6 @@ from felix_proto.types import (
     IPAMPoolRemove,
     IPAMPoolUpdate,
     NatInfo,
-    QoSControls,
     QoSPolicy,
 )
 from test.support.reach import Node, config, endpoint
@@ -35,8 +34,6 @@ CASES = [
      "service loops are dropped, not rejected"),
     (GlobalBGPConfigUpdate(local_workload_peering_ip_v6="fd00::9"), GlobalBGPConfigUpdate(), "GlobalBGPConfig",
      "the local peering address is not answered"),
-    (endpoint("shop/web", qos_controls=QoSControls(IngressBandwidth=1000), qos_policies=(QoSPolicy("", 20),)), endpoint("shop/web"), WEB,
-     "QoS controls are not enforced"),
     (endpoint("shop/web", local_bgp_peer=""), endpoint("shop/web"), WEB, "BGP peering with the workload is not set up"),
     (endpoint("shop/web", live_migration_role=1), endpoint("shop/web"), WEB, "live migration does not change its routes"),
     (config(VXLANPort="8472"), config(VXLANPort="4789"), "Config VXLANPort=8472",
