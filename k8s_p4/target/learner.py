@@ -6,6 +6,7 @@ the packet goes on. Expiry has no grain here (DPDK's is about two seconds and ma
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from k8s_p4.target.externs import crc32, round_up
@@ -33,7 +34,7 @@ class Learner:
     `found` and `key` are the state of the last look-up (SWX's mailbox), which learn, rearm and forget work on.
     """
 
-    __slots__ = ("_buckets", "_entries", "_key_bytes", "_mask", "_per_bucket", "_timeouts", "forgotten", "found", "key", "learned", "refused")
+    __slots__ = ("_buckets", "_entries", "_key_bytes", "_mask", "_order", "_per_bucket", "_timeouts", "forgotten", "found", "key", "learned", "refused")
 
     def __init__(self, size: int, timeouts: list[int], key_bytes: Callable[[int], bytes], per_bucket: int = 4) -> None:
         """`key_bytes` gives a packed key as it lies in memory, which is what the bucket is chosen by; timeouts in seconds."""
@@ -55,6 +56,7 @@ class Learner:
         """Forget everything; returns how many entries there were."""
         count = len(getattr(self, "_entries", ()))
         self._entries: dict[int, LearnedEntry] = {}
+        self._order: deque[LearnedEntry] = deque()
         self._buckets: dict[int, list[LearnedEntry | None]] = {}
         self.found = None
         self.refused = self.learned = self.forgotten = 0
@@ -100,8 +102,28 @@ class Learner:
                     del self._entries[held.key]
                 learned = bucket[place] = self._entries[self.key] = LearnedEntry(self.key, number, place, now)
                 self.learned += 1
+                self._order.append(learned)
+                self._sweep(now)
                 return learned
         return None
+
+    def _sweep(self, now: int) -> None:
+        """Look at the next two entries, round and round, so that what ran out is gone before many more are learned."""
+        for _ in range(min(2, len(self._order) - 1)):
+            learned = self._order.popleft()
+            if self._entries.get(learned.key) is not learned:
+                continue
+            if learned.expires > now:
+                self._order.append(learned)
+            else:
+                del self._entries[learned.key]
+                self._vacate(learned)
+
+    def _vacate(self, learned: LearnedEntry) -> None:
+        bucket = self._buckets[learned.bucket]
+        bucket[learned.place] = None
+        if not any(bucket):
+            del self._buckets[learned.bucket]
 
     def rearm(self, now: int) -> None:
         """Start the timeout of the entry just found anew; nothing after a miss."""
@@ -119,5 +141,5 @@ class Learner:
         if self.found is not None:
             del self._entries[self.found.key]
             self.forgotten += 1
-            self._buckets[self.found.bucket][self.found.place] = None
+            self._vacate(self.found)
             self.found = None
