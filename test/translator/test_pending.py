@@ -15,6 +15,7 @@ from felix_proto.types import (
     IPAMPoolRemove,
     IPAMPoolUpdate,
     NatInfo,
+    QoSControls,
     QoSPolicy,
 )
 from test.support.reach import Node, config, endpoint
