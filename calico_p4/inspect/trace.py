@@ -103,8 +103,7 @@ class Tracer:
         step: Answer = {"table": table, "key": self._labels.asked(table, asked), "result": "hit" if each.hit else "miss", "entry": None,
                         "entry_key": None, "action": _action(each), "origin": None, "objects": []}  # fmt: skip
         if table not in TABLES:  # a table that only the data plane writes
-            key = " ".join(f"{name}={'*' if name.endswith('incarnation') else value}" for name, value in each.key.items())
-            return step | {"key": key, "origin": LEARNED if each.hit else None}
+            return step | {"key": " ".join(_shown(each.key)), "origin": LEARNED if each.hit else None}
         found = self._find(table, each, asked)
         if found is None:
             return step
@@ -128,7 +127,12 @@ class Tracer:
 
 
 def _action(each: LookedUp) -> str:
-    return f"{short(each.action)}({', '.join(f'{name}={value}' for name, value in each.params.items())})"
+    return f"{short(each.action)}({', '.join(_shown(each.params))})"
+
+
+def _shown(fields: Mapping[str, int]) -> Iterator[str]:
+    """Incarnations say nothing but that something is new."""
+    return (f"{name}={'*' if name.endswith('incarnation') else value}" for name, value in fields.items())
 
 
 def describe(sent: Probe) -> Mapping[str, Any]:
