@@ -296,6 +296,7 @@ def everything(store: IntentStore) -> Dirty:
         namespaces=set(store.namespaces),
         wireguard=set(store.wireguard),
         kubernetes=store.kubernetes.everything(),
+        fib=set(store.fib),
         config=True,
         bgp=True,
         encapsulation=True,

@@ -8,6 +8,7 @@ Felix passes on:
     CALICO_P4_PORTS       a ports file, as for replay --ports
     CALICO_P4_ADMIN       unix:PATH where questions are answered; default unix:/run/calico-p4/admin.sock; none: nowhere
     CALICO_P4_KUBERNETES  where services come from: in-cluster, the URL of an API server, or a kubeconfig; default none: not configured
+    CALICO_P4_FIB         mirror the kernel's routes of these protocols ("bird", "12,186"): for clusters whose Felix sends none; default none
     CALICO_P4_LOG_LEVEL   debug, info (default), warning or error
 
 The driver ends when Felix closes fd 3, and within moments of SIGTERM; it never clears the switch, for the next one takes over what is there.
@@ -41,6 +42,7 @@ class Settings:
     ports: str | None = None
     admin: str = "unix:/run/calico-p4/admin.sock"
     kubernetes: str = NOWHERE
+    fib: str = NOWHERE
     log_level: str = "info"
 
     @classmethod
@@ -67,7 +69,8 @@ def run(settings: Settings, read_fd: int = READ_FD, write_fd: int = WRITE_FD) ->
     """Drive the target from the frames on ``read_fd``; returns the exit status."""
     ports = load_ports(settings.ports) if settings.ports else []
     with os.fdopen(read_fd, "rb", buffering=0) as frames, os.fdopen(write_fd, "wb", buffering=0) as status:
-        live = Live(settings.target, open_allocator(settings.state), ports, status.write, kubernetes=None if settings.kubernetes == NOWHERE else settings.kubernetes)
+        kubernetes, fib = (None if value == NOWHERE else value for value in (settings.kubernetes, settings.fib))
+        live = Live(settings.target, open_allocator(settings.state), ports, status.write, kubernetes=kubernetes, fib=fib)
         admin = _answer_questions(settings.admin, live)
         try:
             return live.run(frames)

@@ -16,6 +16,7 @@ from typing import Any
 from calico_p4.backoff import Backoff
 from calico_p4.degraded import Degraded
 from calico_p4.driver import Driver
+from calico_p4.fib import LiveFib
 from calico_p4.inflow import Inflow
 from calico_p4.inspect.objects import History
 from calico_p4.kubernetes.services import LiveServices
@@ -50,11 +51,13 @@ class Live:
         send: Callable[[bytes], Any],
         *,
         kubernetes: str | None = None,
+        fib: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         opener: Callable[[str], Switch] = open_switch,
         rng: Random | None = None,
     ) -> None:
-        """``send`` writes a frame to Felix; ``kubernetes`` is where services come from (`kubernetes.client.configuration`). ``clock`` (seconds), ``opener`` (of a switch by its address) and ``rng`` are for tests."""
+        """``send`` writes a frame to Felix; ``kubernetes`` is where services come from (`kubernetes.client.configuration`), ``fib`` the protocols of
+        kernel routes to mirror (`fib.protocols_of`). ``clock`` (seconds), ``opener`` (of a switch by its address) and ``rng`` are for tests."""
         self._target, self._send, self._clock, self._open = target, send, clock, opener
         self._inflow = Inflow()
         self._decoder = Decoder()
@@ -66,6 +69,7 @@ class Live:
         self.history = History()
         """Which frame spoke of each object last."""
         self._services = LiveServices(kubernetes, self.driver, self._change) if kubernetes is not None else None
+        self._fib = LiveFib(fib, self.driver, self._change) if fib is not None else None
         self._applied = 0
         self._switch: Switch | None = None
         self._dirty_since_s: float | None = None
@@ -125,6 +129,8 @@ class Live:
             self.driver.note_message(Degraded(f"Frame {error.frame}", f"byte {error.offset}: {error.reason}", "partial"))
         if self._services is not None:
             self._services.start()
+        if self._fib is not None:
+            self._fib.start()
         self._note_dirty()
 
     def _change(self, work: Callable[[], None]) -> None:

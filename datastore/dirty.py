@@ -59,6 +59,7 @@ class Dirty:
     service_accounts: set[ServiceAccountID] = field(default_factory=set)
     namespaces: set[str] = field(default_factory=set)
     wireguard: set[str] = field(default_factory=set)
+    fib: set[str] = field(default_factory=set)
     kubernetes: KubernetesDirty = field(default_factory=_nothing)
     config: bool = False
     bgp: bool = False

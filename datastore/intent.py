@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from datastore.dirty import Dirty, Joined, MemberDelta, Objects
+from datastore.fib import FibRoute
 from datastore.ip_sets import IPSet, IPSets
 from datastore.kubernetes import KubernetesStore
 from felix_proto import types as felix
@@ -75,6 +76,7 @@ class IntentStore:
         self.namespaces: Objects[str, felix.StrMap] = Objects()
         self.wireguard: Joined[str, WireguardEndpoint] = Joined(_join_wireguard)
         self.kubernetes = KubernetesStore()
+        self.fib: Objects[str, FibRoute] = Objects()
         """Services as Kubernetes has them: no message of Felix speaks of their backends, so whoever feeds the store brings them."""
         self.ignored: Counter[str] = Counter()
 
@@ -110,6 +112,7 @@ class IntentStore:
             namespaces=self.namespaces.take_dirty(),
             wireguard=self.wireguard.take_dirty(),
             kubernetes=self.kubernetes.take_dirty(),
+            fib=self.fib.take_dirty(),
             config=config,
             bgp=bgp,
             encapsulation=encapsulation,

@@ -90,6 +90,7 @@ class Reach:
     def _listed(self) -> Iterator[Degraded]:
         yield from self.states.degraded()
         yield from self.hosts.degraded()
+        yield from self._ways.degraded()
         yield from self._tunnels.degraded()
         yield from self._floating.degraded()
         yield from self._loops.degraded()

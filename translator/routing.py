@@ -2,7 +2,7 @@
 
 First local addresses: those of the node itself (of its uplink, host and tunnel ports, its HostMetadata and VTEP, and what the
 stream's routes call a local host or local tunnel), then those of the workload endpoints. Then prefixes: what the stream's routes
-say, the subnets that ports are connected to, and a default route for each family by the first uplink.
+say, those mirrored from the node's kernel, the subnets that ports are connected to, and a default route for each family by the first uplink.
 
 An address owned by two endpoints belongs to the one with the lowest (orchestrator, workload, endpoint) id. A route leads to a way
 (`ways`) by its number, whether or not that way can be had: without a row for it, what goes there is dropped.
@@ -26,10 +26,10 @@ from .next_hops import NextHops, host_route
 from .node import own_addresses
 from .numbers import Names, Numbers
 from .stream_routes import StreamRoute
-from .ways import Way, Ways
+from .ways import FIB, Way, Ways
 
 # Claimants; where two ask for one row, the first here has it.
-_NODE, _WORKLOAD, _STREAM, _NEIGHBOUR, _CONNECTED, _DEFAULT, _NEXT_HOP, _WAY = range(8)
+_NODE, _WORKLOAD, _STREAM, _FIB, _NEIGHBOUR, _CONNECTED, _DEFAULT, _NEXT_HOP, _WAY = range(9)
 Rows = dict[Row, tuple[Any, ...]]
 _DEFAULT_ROUTES = (place(False, 0, 0), place(True, 0, 0))
 
@@ -114,7 +114,7 @@ class RoutingPart:
             plain = way.kind == "plain"
             number = (self.hops.numbers if plain else self._tunnels).get(way.name)
             rows = {_route_row(route.place): ("to_uplink" if plain else "to_tunnel", number)}
-        self._claims.set((_STREAM, destination), rows)
+        self._claims.set((_FIB if destination.startswith(FIB) else _STREAM, destination), rows)
 
     def _set_way(self, name: str, way: Way | None) -> None:
         if way is None or way.kind == "plain":

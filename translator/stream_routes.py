@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from felix_proto.types import IPPoolType, RouteType, RouteUpdate
 
@@ -15,6 +15,9 @@ _WORKLOAD, _LOCAL = RouteType.REMOTE_WORKLOAD, RouteType.LOCAL_WORKLOAD
 _OWN = RouteType.LOCAL_HOST | RouteType.LOCAL_TUNNEL
 _REMOTE = RouteType.REMOTE_WORKLOAD | RouteType.REMOTE_HOST | RouteType.REMOTE_TUNNEL
 
+IPIP_DEVICE = "tunl0"
+FIB_TUNNELS = (IPIP_DEVICE, "vxlan.calico", "vxlan-v6.calico", "wireguard.cali", "wg-v6.cali")
+"""Devices by which routes of the kernel lead into a tunnel."""
 Kind = Literal["own", "blackhole", "plain", "vxlan", "ipip", "host", "nothing"]
 
 
@@ -46,6 +49,18 @@ def read_route(route: RouteUpdate) -> StreamRoute:
     gateway = parse_address(route.dst_node_ip.partition("/")[0]) if route.dst_node_ip else None
     kind, problem = _remote_kind(route, place, gateway)
     return StreamRoute(place, kind, route.dst_node_name, gateway, bool(route.types & _REMOTE), problem)
+
+
+def read_fib(route: Any, node: str) -> StreamRoute:
+    """Read a route of the node's kernel; `node` is who has its gateway's address, "" if nobody does. Raises Untranslatable."""
+    place = parse_cidr(route.dst)
+    gateway = parse_address(route.gateway) if route.gateway else None
+    if route.blackhole:
+        return StreamRoute(place, "blackhole")
+    if route.interface in FIB_TUNNELS:
+        problem = "" if gateway is not None and not is_v6(place) and route.interface == IPIP_DEVICE else f"goes by {route.interface}, which is none of ours"
+        return StreamRoute(place, "blackhole" if problem else "ipip", node, gateway, not problem, problem)
+    return StreamRoute(place, "nothing" if gateway is None else "plain", node, gateway, bool(node))
 
 
 def _local_kind(route: RouteUpdate, host: bool) -> Kind:

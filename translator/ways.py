@@ -6,15 +6,19 @@ the one that the node is known to have, so that a change of that address changes
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from .addresses import is_v6, parse_address, text
+from .degraded import Degraded
 from .errors import Untranslatable
 from .inventory import RouteDirty, RouteStore
-from .stream_routes import StreamRoute, read_route
+from .stream_routes import StreamRoute, read_fib, read_route
 from .wireguard import Wireguard
 
 TUNNELS = ("vxlan", "ipip")
+FIB = "fib "
+"""Stands before the destination of a route of the node's kernel."""
 
 
 class Way(NamedTuple):
@@ -42,15 +46,53 @@ class Ways:
         self._wireguard = wireguard
         self._of_node: dict[str, set[str]] = {}
         self._users: dict[str, int] = {}
+        self._addresses: dict[str, set[int]] = {}
+        self._at: dict[int, set[str]] = {}
+        self._problems: dict[str, str] = {}
 
     def update(self, store: RouteStore, dirty: RouteDirty) -> None:
         """Follow the routes, and what is known of the nodes they lead to."""
         self.changed, self.changed_ways, self.changed_nodes = set(), set(), set()
-        due = set(dirty.routes)
+        due = set(dirty.routes) | {FIB + prefix for prefix in dirty.fib}
+        for node in dirty.hosts:
+            self._note_node(node, store)
         for node in dirty.hosts | self._wireguard.changed:
             due |= self._of_node.get(node, set())
+        if dirty.hosts:
+            due |= self._of_node.get("", set())
         for destination in due:
-            self._take(destination, _read(store.routes.get(destination)), store)
+            fib = destination.startswith(FIB)
+            self._take(destination, self._read_fib(destination, store) if fib else _read(store.routes.get(destination)), store)
+
+    def degraded(self) -> Iterator[Degraded]:
+        """Routes of the kernel that can't be followed; those of the stream are `pending`'s."""
+        for prefix, problem in self._problems.items():
+            yield Degraded(f"Fib {prefix}", f"{problem}: what goes there is dropped", "partial")
+
+    def _note_node(self, node: str, store: RouteStore) -> None:
+        for address in self._addresses.pop(node, ()):
+            there = self._at[address]
+            there.discard(node)
+            if not there:
+                del self._at[address]
+        known = store.host_metadata.get(node)
+        found = {_address(text) for text in (known.ipv4_addr, known.ipv6_addr)} - {None} if known is not None else set()
+        self._addresses[node] = {address for address in found if address is not None}
+        for address in self._addresses[node]:
+            self._at.setdefault(address, set()).add(node)
+
+    def _read_fib(self, destination: str, store: RouteStore) -> StreamRoute | None:
+        prefix = destination.removeprefix(FIB)
+        route = store.fib.get(prefix)
+        self._problems.pop(prefix, None)
+        try:
+            read = None if route is None else read_fib(route, min(self._at.get(_address(route.gateway) or 0, ("",))))
+        except Untranslatable as error:
+            self._problems[prefix] = str(error)
+            return None
+        if read is not None and read.problem:
+            self._problems[prefix] = read.problem
+        return read
 
     def leads_to(self, node: str) -> bool:
         """Whether any route leads to a node."""

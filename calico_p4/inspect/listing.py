@@ -201,6 +201,9 @@ def routes(scene: Scene) -> Iterator[Item]:
         yield {"name": dst, "types": types, "node": route.dst_node_name, "node_ip": route.dst_node_ip, "pool_type": route.ip_pool_type,
                "same_subnet": route.same_subnet, "nat_outgoing": route.nat_outgoing, "borrowed": route.borrowed, "tunnels": tunnels,
                "way": scene.translator.way(dst)}  # fmt: skip
+    for dst, mirrored in sorted(scene.store.fib.items()):
+        yield {"name": dst, "types": ["fib"], "node": "", "node_ip": mirrored.gateway, "pool_type": 0, "same_subnet": False, "nat_outgoing": False,
+               "borrowed": False, "tunnels": [mirrored.interface] if mirrored.interface else [], "way": scene.translator.way(f"fib {dst}")}  # fmt: skip
 
 
 def nodes(scene: Scene) -> Iterator[Item]:
