@@ -22,6 +22,7 @@ MAIN_TABLE = 254
 _UNICAST, _DROPS = 1, (6, 7, 8)  # blackhole, unreachable, prohibit
 _NEW, _GONE = "RTM_NEWROUTE", "RTM_DELROUTE"
 _ANY = {2: "0.0.0.0", 10: "::"}
+_OBJECT = "Fib"
 AGAIN_S = 5.0
 """After how long a netlink socket that failed is opened again."""
 MAX_BATCHES = 64
@@ -157,7 +158,7 @@ class LiveFib:
             try:
                 follow(self._protocols, self._hear, self._netns)
             except Exception as error:  # noqa: BLE001 - whatever netlink says: the routes there are stay, and it is said
-                problem = Degraded("Fib", f"the kernel's routes can't be read: {error}", "partial")
+                problem = Degraded(_OBJECT, f"the kernel's routes can't be read: {error}", "partial")
                 self._put(lambda problem=problem: self._driver.note_message(problem))  # type: ignore[misc]
                 get_logger().error("the kernel's routes can't be read", error=str(error))
             pause.wait(AGAIN_S)
@@ -169,6 +170,7 @@ class LiveFib:
 
     def _apply(self, changes: list[Change]) -> None:
         self._room.release()
+        self._driver.messages.pop(_OBJECT, None)
         apply(self._driver.store.fib, changes)
 
 

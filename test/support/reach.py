@@ -8,6 +8,7 @@ from typing import Any
 
 from calico_p4.ports import PortInventory
 from datastore.allocator import Allocator
+from datastore.fib import FibRoute
 from datastore.intent import IntentStore
 from felix_proto.types import ConfigUpdate, WorkloadEndpoint, WorkloadEndpointID, WorkloadEndpointRemove, WorkloadEndpointUpdate
 from k8s_p4.rows import TABLES
@@ -56,9 +57,15 @@ class Node:
         self.apply(config(), *payloads)
 
     def apply(self, *payloads: Any) -> list[Any]:
-        """Apply payloads and translate once; the changes, each of which must be one and must fit its table."""
+        """Apply payloads, routes of the kernel, prefixes that have none any more; translate once; the changes, each of which must be one and
+        must fit its table."""
         for payload in payloads:
-            self.store.apply(payload)
+            if isinstance(payload, FibRoute):
+                self.store.fib.put(payload.dst, payload)
+            elif isinstance(payload, str):
+                self.store.fib.remove(payload)
+            else:
+                self.store.apply(payload)
         dirty = self.store.take_dirty()
         self.ports.refresh(self.store, dirty)
         self.last = self.reach.update(self.store, dirty, self.ports)

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datastore.fib import FibRoute
 from felix_proto.types import (
     Encapsulation,
     HostMetadataRemove,
@@ -76,6 +77,9 @@ changes = st.one_of(
     endpoints, endpoints, st.builds(gone, st.sampled_from(PODS)), routes, st.builds(RouteRemove, st.sampled_from(ROUTES)),
     routes, vteps, vteps,
     st.builds(HostMetadataUpdate, st.sampled_from(NODES), st.sampled_from(HOSTS), st.sampled_from(HOSTS_V6)),
+    st.builds(FibRoute, st.sampled_from(ROUTES), st.sampled_from(["", "192.0.2.12", "192.0.2.13", "2001:db8::12", "bad"]),
+              st.sampled_from(["eth0", "tunl0", "wireguard.cali"]), st.booleans()),
+    st.sampled_from(ROUTES),
     st.builds(HostMetadataRemove, st.sampled_from(NODES)), st.builds(VXLANTunnelEndpointRemove, st.sampled_from(NODES)),
     st.builds(WireguardEndpointUpdate, st.sampled_from(NODES), st.sampled_from(["", "key"])),
     st.builds(WireguardEndpointV6Update, st.sampled_from(NODES), st.sampled_from(["", "key"])),
