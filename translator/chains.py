@@ -109,6 +109,11 @@ class ChainTables:
         meaning = key.meaning()
         return Chain(self._chains.get(meaning), key, meaning, head)
 
+    def make_step(self, old: Chain, key: ChainKey) -> Chain:
+        """A chain for the moment in which endpoints go from one chain to another."""
+        meaning = f"{old.meaning}>{key.meaning()}"
+        return Chain(self._chains.get(meaning), key, meaning, old.head)
+
     def refresh(self, chain: Chain, changes: list[Change]) -> None:
         """Make all rows of the chain anew and emit the differences. Raises TooManyRows, with nothing changed."""
         contents = self._own_contents(chain)

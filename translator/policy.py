@@ -80,6 +80,8 @@ class Stage:
         self._nodes: dict[tuple[Any, ...], Node] = {}
         self._users: dict[Use, set[ChainKey]] = {}
         self._leaving: dict[EndpointKey, ChainKey] = {}
+        self._movers: dict[EndpointKey, Chain] = {}
+        self._stepping: dict[EndpointKey, Chain] = {}
 
     # -- which chains there are ---------------------------------------------------------------------------------------
 
@@ -180,6 +182,9 @@ class Stage:
         """First half of an edit: chains that cannot be translated are closed. Returns the others that exist and change,
         each as a step between its two versions."""
         meets: dict[Chain, Meet] = {}
+        went: dict[ChainKey, set[ChainKey | None]] = {}
+        for endpoint_id, old in self._came_from.items():
+            went.setdefault(old, set()).add(self._bound.get(endpoint_id))
         for key in sorted(keys):
             if not self._members.get(key):
                 continue
@@ -190,17 +195,31 @@ class Stage:
                 continue
             if errors:
                 self.errors[key] = errors[0]
-            chain = self._chains.get(key) or self._take_over(key)
+            chain = self._chains.get(key) or self._take_over(key, went)
             if chain is not None and chain.head is not (head := self._arriving(self._head(key))):
                 meets[chain] = Meet(chain.head, head)
+        meets |= self._moves(meets)
         self._came_from.clear()
         return meets
 
-    def _take_over(self, key: ChainKey) -> Chain | None:
+    def _moves(self, meets: Mapping[Chain, Meet]) -> dict[Chain, Meet]:
+        """Endpoints that go from one chain to another: for each such pair a chain of its own, for the step between."""
+        steps: dict[tuple[ChainKey, ChainKey], Chain] = {}
+        for endpoint_id, old in self._came_from.items():
+            new, chain = self._bound.get(endpoint_id), self._chains.get(old)
+            if chain is None or new in (None, old) or (new in self.errors and not new.head):
+                continue
+            step = steps.get((old, new)) or steps.setdefault((old, new), self.tables.make_step(chain, new))
+            step.bind([tuple(step.places), self._places[endpoint_id]])
+            self._movers[endpoint_id] = step
+        before = {old: meets[chain].old if (chain := self._chains[old]) in meets else chain.head for old, _ in steps}
+        return {step: Meet(before[old], self._arriving(self._head(new))) for (old, new), step in steps.items()}
+
+    def _take_over(self, key: ChainKey, went: Mapping[ChainKey, set[ChainKey | None]]) -> Chain | None:
         """A chain that all its endpoints left for ``key`` becomes it: an edit in place instead of a new chain."""
         left = {self._came_from[e] for e in self._members[key] if e in self._came_from}
         taken = set(self._leaving.values())
-        free = [old for old in left if not self._members.get(old) and old in self._chains and old not in taken]
+        free = [old for old in left if not self._members.get(old) and old in self._chains and old not in taken and went[old] == {key}]
         if not free:
             return None
         old = max(free, key=lambda k: len(set(k.owners()) & set(key.owners())))
@@ -211,15 +230,18 @@ class Stage:
     def step(self, meets: Mapping[Chain, Meet], changes: list[Change]) -> None:
         """Between the halves: what either version denies is denied."""
         for chain, meet in meets.items():
+            moving = [endpoint_id for endpoint_id, step in self._movers.items() if step is chain]
             chain.head = meet
             try:
                 self.tables.refresh(chain, changes)
             except TooManyRows:
-                self._break(chain.key, TOO_MANY, changes)
-            else:
-                for endpoint_id in sorted(self._members[chain.key]):
-                    if self._is_bound_to(chain, endpoint_id):  # those who come from elsewhere keep what they have till the end
-                        self._write_binding(endpoint_id, changes)
+                if not moving:  # else they keep what they have till the end
+                    self._break(chain.key, TOO_MANY, changes)
+                continue
+            self._stepping.update(dict.fromkeys(moving, chain))
+            for endpoint_id in moving or sorted(self._members[chain.key]):
+                if moving or self._is_bound_to(chain, endpoint_id):
+                    self._write_binding(endpoint_id, changes)
 
     def _is_bound_to(self, chain: Chain, endpoint_id: EndpointKey) -> bool:
         _, value = self._rows.get(endpoint_id, (0, ()))
@@ -227,10 +249,14 @@ class Stage:
 
     def edit(self, keys: Iterable[ChainKey], changes: list[Change]) -> None:
         """Second half: make these chains anew, then the bindings of their endpoints."""
+        self._stepping.clear()
         for key in sorted(keys):
             if self._members.get(key) and (key not in self.errors or key.head):
                 self._edit(key, changes)
                 self._write_bindings(key, changes)
+        for step in dict.fromkeys(self._movers.values()):
+            self.tables.remove(step, changes)
+        self._movers.clear()
 
     def unbind(self, endpoint_id: EndpointKey, changes: list[Change]) -> None:
         """Write what `bind` said of an endpoint that is gone."""
@@ -278,7 +304,7 @@ class Stage:
 
     def _write_binding(self, endpoint_id: EndpointKey, changes: list[Change]) -> None:
         key = self._bound.get(endpoint_id)
-        chain = self._chains.get(key) if key is not None else None
+        chain = self._stepping.get(endpoint_id) or (self._chains.get(key) if key is not None else None)
         number, there = self._rows.get(endpoint_id, (0, None))
         wanted = self.tables.binding(chain) if chain is not None else None
         if wanted == there:

@@ -168,6 +168,25 @@ def test_two_members_that_are_denied_together_and_allowed_alone() -> None:
     assert run(first, edit, [A_TO_B], batch=1) > 0
 
 
+def test_an_endpoint_goes_to_another_chain_while_a_member_opens_the_other_end() -> None:
+    """A gets the policy that C has already, which denies, and joins the set that B may hear: at no time does a packet pass."""
+    free, strict, into = gnp("t.free"), gnp("t.strict"), gnp("t.in")
+    c, d = (felix.WorkloadEndpointID("k8s", f"ns/{name}", "eth0") for name in "cd")
+    others = [
+        endpoint(each, name=f"cali{number}", ipv4_nets=(f"10.0.0.{number}/32",), ipv6_nets=(), tiers=one_tier(name, "egress"))
+        for each, number, name in ((c, 3, strict), (d, 4, free))
+    ]
+    first = [
+        *sets({"s:from": ("10.0.0.9/32",)}), policy(free, (), (ALLOW,)), policy(strict, (), (DENY,)),
+        policy(into, (Rule("allow", src_ip_set_ids=("s:from",)),)),
+        *others, endpoint(A, tiers=one_tier(free, "egress")), endpoint(B, tiers=one_tier(into)),
+    ]  # fmt: skip
+    edit = [felix.IPSetDeltaUpdate("s:from", ("10.0.0.1/32",), ()), endpoint(A, tiers=one_tier(strict, "egress"))]
+    assert run(first, edit, [A_TO_B]) > 0
+    turned = [policy(into, (ALLOW,)), endpoint(A, tiers=one_tier(strict, "egress"))]
+    assert run(first, turned, [A_TO_B]) > 0
+
+
 def test_a_member_moves_from_an_allowed_set_to_a_denied_one() -> None:
     members = sets({"s:in": ("198.51.100.1/32", "198.51.100.2/32"), "s:out": ("198.51.100.3/32",)})
     name = gnp("t.p")
