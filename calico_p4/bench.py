@@ -145,7 +145,7 @@ class Bench:
     def _host_endpoint(self, stage: str, number: int) -> HostEndpoint | None:
         """Return a host endpoint with the tiers that a stage asks in place of the normal ones."""
         endpoint = self._driver.store.host_endpoints.get(self._driver.translator.host_endpoint(number) or "")
-        tiers = _TIERS.get(stage.partition("_")[0])
+        tiers = HOST_SECTIONS.get(stage.partition("_")[0])
         return endpoint._replace(tiers=getattr(endpoint, tiers)) if endpoint is not None and tiers else endpoint
 
     def _paths(self, injected: Injected) -> list[tuple[str, Any]]:
@@ -167,7 +167,8 @@ class Bench:
 
 _HOST = 2
 """Metadata `from` and `to`: the node itself (k8s_p4/p4/core/metadata.p4)."""
-_TIERS = {"untracked": "untracked_tiers", "pre": "pre_dnat_tiers", "forward": "forward_tiers"}
+HOST_SECTIONS = {"untracked": "untracked_tiers", "pre": "pre_dnat_tiers", "forward": "forward_tiers"}
+"""By the first word of a stage: the tiers of a host endpoint that it asks; all others ask the normal ones."""
 
 
 def hook(stage: str, metadata: Mapping[str, int]) -> tuple[str, int | None]:

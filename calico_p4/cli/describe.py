@@ -8,7 +8,7 @@ from calico_p4.cli.sources import asking, show_data, source_options
 
 
 @click.command(name="describe")
-@click.argument("what", type=click.Choice(["endpoint", "pod", "policy", "profile", "ipset", "service", "route", "vtep"]))
+@click.argument("what", type=click.Choice(["endpoint", "pod", "policy", "profile", "ipset", "service", "route", "vtep", "hostendpoint"]))
 @click.argument("name")
 @source_options
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)

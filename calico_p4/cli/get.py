@@ -25,7 +25,7 @@ _COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = 
     "vteps": (("name", "ipv4", "mac", "parent_ipv4"), ("ipv6", "mac_v6", "parent_ipv6", "own"), ("name",)),
     "services": (("namespace", "name", "type", "cluster_ips", "ports", "backends", "state"), ("external_ips", "entries"), ("namespace", "name")),
     "pools": (("name", "cidr", "masquerade", "ipip", "vxlan"), (), ("name",)),
-    "hostendpoints": (("name", "interface", "addresses", "tiers"), ("untracked_tiers", "pre_dnat_tiers", "forward_tiers", "profiles"), ("name",)),
+    "hostendpoints": (("name", "interface", "addresses", "stands_at", "tiers"), ("untracked_tiers", "pre_dnat_tiers", "forward_tiers", "profiles"), ("name",)),
     "ports": (("name", "number", "kind", "mac", "addresses"), (), ("name",)),
     "config": (("name", "value"), (), ("name",)),
 }

@@ -9,6 +9,7 @@ from calico_p4.inspect.nearest import nearest_miss
 from calico_p4.inspect.pcap import frame_of
 from calico_p4.inspect.places import choose_addresses, find_place, workload_place
 from calico_p4.inspect.scene import Scene
+from calico_p4.inspect.seats import Seat
 from calico_p4.inspect.staged import staged_verdict
 from calico_p4.inspect.suggest import Unknown, unknown
 from calico_p4.inspect.trace import VERSION, Answer, Probe, Tracer, probe
@@ -88,15 +89,16 @@ def ask(scene: Scene, wanted: Wanted, verify: str | None = None) -> Answer:
     sent = packet_of(scene, wanted)
     answer = tracer.trace(sent)
     ends = tracer.ends(sent)
+    seat = tracer.seat(answer, ends)
     by_default = answer["reason"] == "default_deny"
     answer |= {
         "version": VERSION,
         "source": scene.source,
         "frames": scene.frames,
         "culprit": culprit(answer) if by_default else None,
-        "closest": nearest_miss(scene, sent, answer, ends) if by_default else None,
+        "closest": nearest_miss(scene, sent, answer, ends, seat) if by_default else None,
         "staged": staged_verdict(scene, sent, ends),
-        "degraded": list(_degraded(scene, ends)),
+        "degraded": list(_degraded(scene, ends, seat)),
         "state": {"pending": scene.driver.tracker.pending_count(), "in_sync": scene.store.in_sync},
     }
     if verify is not None:
@@ -111,8 +113,8 @@ def culprit(answer: Answer) -> Answer:
     return {"stage": decided["stage"], "tier": decided["tier"], "trigger": decided.get("trigger")}
 
 
-def _degraded(scene: Scene, ends: dict[str, Any]) -> Iterator[dict[str, str]]:
-    names = {endpoint_name(key) for key in ends.values() if key is not None}
+def _degraded(scene: Scene, ends: dict[str, Any], seat: Seat | None) -> Iterator[dict[str, str]]:
+    names = {endpoint_name(key) for key in ends.values() if key is not None} | ({seat.name} if seat is not None else set())
     return (entry.as_dict() for entry in scene.driver.degraded() if entry.object in names)
 
 

@@ -5,12 +5,15 @@
     {"kind": "rule", "policy": {...}, "direction": ..., "rule_index": N, "field": ..., "value": ...}    a rule is edited (wire names)
     {"kind": "tier", "endpoint": NAME, "tier": NAME, "default_action": "Pass"}                  the end of a tier passes
     {"kind": "policy", "endpoint": NAME, "policy": {...}, "direction": ...}                     a policy no longer selects the endpoint
+
+An endpoint's name is ORCHESTRATOR/WORKLOAD/ENDPOINT or "HostEndpoint ID"; the latter with ``section`` where it is not about its normal tiers.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from calico_p4.inspect.craft import Flow
+from calico_p4.inspect.seats import Seat
 from datastore.intent import IntentStore
 from felix_proto import types as felix
 
@@ -67,25 +70,26 @@ def _update(owner: felix.PolicyID | str, value: Any) -> felix.Payload:
     return felix.ActiveProfileUpdate(owner, value) if isinstance(owner, str) else felix.ActivePolicyUpdate(owner, value)
 
 
-def passing_tier(endpoint: felix.WorkloadEndpoint, tier: str) -> Change:
+def passing_tier(seat: Seat, tier: str) -> Change:
     """The end of a tier passes."""
-    tiers = tuple(each._replace(default_action="Pass") if each.name == tier else each for each in endpoint.tiers)
-    data = {"kind": "tier", "endpoint": "/".join(endpoint.id), "tier": tier, "default_action": "Pass"}
-    return _endpoint(endpoint, tiers, data, f"the default action of tier {tier} were Pass")
+    tiers = tuple(each._replace(default_action="Pass") if each.name == tier else each for each in seat.tiers)
+    data = {"kind": "tier", "endpoint": seat.name, "tier": tier, "default_action": "Pass"}
+    return _endpoint(seat, tiers, data, f"the default action of tier {tier} were Pass")
 
 
-def without_policy(endpoint: felix.WorkloadEndpoint, policy: felix.PolicyID, direction: str, name: str) -> Change:
+def without_policy(seat: Seat, policy: felix.PolicyID, name: str) -> Change:
     """A policy no longer selects an endpoint for one direction."""
-    field = f"{direction}_policies"
-    tiers: Any = tuple(_without(each, field, policy) for each in endpoint.tiers)
-    data = {"kind": "policy", "endpoint": "/".join(endpoint.id), "policy": policy._asdict(), "direction": direction}
-    return _endpoint(endpoint, tiers, data, f"{name} did not select {endpoint.id.workload_id} for {direction}")
+    field = f"{seat.direction}_policies"
+    tiers: Any = tuple(_without(each, field, policy) for each in seat.tiers)
+    data = {"kind": "policy", "endpoint": seat.name, "policy": policy._asdict(), "direction": seat.direction}
+    called = seat.endpoint.id.workload_id if isinstance(seat.endpoint, felix.WorkloadEndpoint) else seat.name
+    return _endpoint(seat, tiers, data, f"{name} did not select {called} for {seat.direction}")
 
 
 def _without(tier: Any, field: str, policy: felix.PolicyID) -> Any:
     return tier._replace(**{field: tuple(key for key in getattr(tier, field) if key != policy)})
 
 
-def _endpoint(endpoint: felix.WorkloadEndpoint, tiers: tuple[felix.TierInfo, ...], data: Mapping[str, Any], text: str) -> Change:
-    changed = felix.WorkloadEndpointUpdate(endpoint.id, endpoint._replace(tiers=tiers))
-    return Change(data, text, do=[changed], undo=[felix.WorkloadEndpointUpdate(endpoint.id, endpoint)])
+def _endpoint(seat: Seat, tiers: tuple[felix.TierInfo, ...], data: Mapping[str, Any], text: str) -> Change:
+    told = dict(data) if seat.section == "tiers" else {**data, "section": seat.section}
+    return Change(told, text, do=[seat.update(tiers)], undo=[seat.update(seat.tiers)])

@@ -5,14 +5,15 @@ from typing import Any
 
 from calico_p4.inspect.difference import plain
 from calico_p4.inspect.labels import row_id
-from calico_p4.inspect.listing import Filter, Holding, entries, find_policy, routes, rule_hits, selector_of, vteps
+from calico_p4.inspect.listing import Filter, Holding, entries, find_policy, host_endpoints, routes, rule_hits, selector_of, vteps
 from calico_p4.inspect.objects import Object, policy_object, profile_object
 from calico_p4.inspect.scene import Scene
 from calico_p4.inspect.services import describe_service
 from calico_p4.inspect.suggest import unknown
 from calico_p4.offline import DIRECTIONS, live
-from felix_proto.types import PolicyID, Rule, TierInfo, WorkloadEndpoint, WorkloadEndpointID
-from translator.names import endpoint_name
+from felix_proto.types import HostEndpoint, PolicyID, Rule, TierInfo, WorkloadEndpoint, WorkloadEndpointID
+from translator.failsafe import INBOUND, OUTBOUND, failsafe_ports
+from translator.names import ALL_INTERFACES, endpoint_name, host_endpoint_name
 
 Lines = Iterator[str]
 _NOT_MATCHED = ("action", "rule_id", "metadata", "http_match", "src_service_account_match", "dst_service_account_match")
@@ -63,6 +64,59 @@ def _head(state: Holding, key: WorkloadEndpointID, endpoint: WorkloadEndpoint) -
 
 def _rules_of(direction: str) -> str:
     return "inbound_rules" if direction == "ingress" else "outbound_rules"
+
+
+def _host_endpoint(scene: Scene, name: str) -> tuple[Lines, Any]:
+    endpoint = scene.store.host_endpoints.get(name)
+    if endpoint is None:
+        raise unknown("host endpoint", name, scene.store.host_endpoints)
+    return _host_lines(Holding(scene), name, endpoint), endpoint
+
+
+def _host_lines(state: Holding, name: str, endpoint: HostEndpoint) -> Lines:
+    """The host endpoint and where it stands, then for each stage and direction what decides, in order."""
+    (item,) = (item for item in host_endpoints(state.scene) if item["name"] == name)
+    frame = state.scene.history.frame(Object("HostEndpoint", name))
+    yield f"Id:         {name}"
+    yield f"Interface:  {endpoint.name or 'by expected addresses'}"
+    yield f"Expects:    {', '.join(item['addresses']) or '-'}"
+    yield f"Stands at:  {', '.join(item['stands_at']) or 'no interface of this node'}"
+    yield f"Last frame: {'-' if frame is None else frame}"
+    for entry in state.degraded:
+        if entry.object == host_endpoint_name(name):
+            yield f"Degraded:   {entry.direction}: {entry.effect}: {entry.reason}"
+    for title, section, directions in _HOST_STAGES:
+        for direction in directions:
+            yield from _host_stage(state, endpoint, f"{title} {direction}", section, direction)
+    yield "Entries:"
+    for item in entries(state.scene, Filter()):
+        if host_endpoint_name(name) in item["objects"]:
+            yield f"  {item['table']} {item['key']} -> {item['action']}"
+
+
+_HOST_STAGES = (("Untracked", "untracked_tiers", DIRECTIONS), ("Pre-DNAT", "pre_dnat_tiers", ("ingress",)),
+                ("Forward", "forward_tiers", DIRECTIONS), ("Normal", "tiers", DIRECTIONS))  # fmt: skip
+
+
+def _host_stage(state: Holding, endpoint: HostEndpoint, title: str, section: str, direction: str) -> Lines:
+    """One stage: failsafe ports first where it has any, then tiers, then what its end decides."""
+    tiers = [tier for tier in getattr(endpoint, section) if list(live(tier, direction))]
+    normal = section == "tiers"
+    if not (tiers or normal):
+        return
+    yield f"{title}:"
+    if section == "untracked_tiers" and endpoint.name == ALL_INTERFACES:
+        yield "  ignored: it stands for all interfaces"
+        return
+    if section != "forward_tiers":
+        ports, _ = failsafe_ports(state.store.config, INBOUND if direction == "ingress" else OUTBOUND)
+        yield f"  Failsafe ports: {', '.join(port.text for port in ports) or 'none'}"
+    for tier in tiers:
+        yield from _tier(state, tier, direction)
+    for profile in endpoint.profile_ids if normal else ():
+        yield f"  Profile {profile}"
+        yield from _rule_lines(getattr(state.store.profiles.get(profile), _rules_of(direction), None))
+    yield "  End of profiles: deny" if normal else "  End: no verdict"
 
 
 def _tier(state: Holding, tier: TierInfo, direction: str) -> Lines:
@@ -212,5 +266,5 @@ def _value(name: str, value: Any) -> str:
 
 DESCRIBED: dict[str, Callable[[Scene, str], tuple[Lines, Any]]] = {
     "endpoint": _endpoint, "pod": _endpoint, "policy": _policy, "profile": _policy, "ipset": _ip_set,
-    "route": _route, "vtep": _vtep, "service": describe_service,
+    "route": _route, "vtep": _vtep, "service": describe_service, "hostendpoint": _host_endpoint,
 }  # fmt: skip

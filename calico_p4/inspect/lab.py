@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from calico_p4.bench import Bench
+from calico_p4.bench import HOST_SECTIONS, Bench
 from calico_p4.driver import Driver
 from calico_p4.inspect.scene import Scene
 from calico_p4.inspect.trace import Answer, Probe
@@ -50,10 +50,14 @@ class Lab:
 
 
 def world_of(scene: Scene, endpoints: Iterable[felix.WorkloadEndpoint], addresses: Iterable[str]) -> Iterator[felix.Payload]:
-    """Yield the messages that make a world in which these endpoints live as they do here, and packets between the addresses go as here."""
+    """Yield the messages that make a world in which these endpoints live as they do here, and packets between the addresses go as here.
+
+    The node's host endpoints are all there.
+    """
     store, endpoints = scene.store, list(endpoints)
-    policies: dict[felix.PolicyID, felix.Policy] = {key: store.policies[key] for endpoint in endpoints for key in policies_of(endpoint) if key in store.policies}
-    profiles = {name: store.profiles[name] for endpoint in endpoints for name in endpoint.profile_ids if name in store.profiles}
+    governed: list[felix.WorkloadEndpoint | felix.HostEndpoint] = [*endpoints, *store.host_endpoints.values()]
+    policies: dict[felix.PolicyID, felix.Policy] = {key: store.policies[key] for each in governed for key in policies_of(each) if key in store.policies}
+    profiles = {name: store.profiles[name] for each in governed for name in each.profile_ids if name in store.profiles}
     yield felix.ConfigUpdate(tuple(sorted(store.config.items())))
     yield from surroundings(scene, addresses)
     owners: list[felix.Policy | felix.Profile] = [*policies.values(), *profiles.values()]
@@ -62,6 +66,7 @@ def world_of(scene: Scene, endpoints: Iterable[felix.WorkloadEndpoint], addresse
     yield from (felix.ActivePolicyUpdate(key, policy) for key, policy in policies.items())
     yield from (felix.ActiveProfileUpdate(name, profile) for name, profile in profiles.items())
     yield from (felix.WorkloadEndpointUpdate(endpoint.id, endpoint) for endpoint in endpoints)
+    yield from (felix.HostEndpointUpdate(key, host) for key, host in store.host_endpoints.items())
     yield felix.InSync()
 
 
@@ -86,9 +91,10 @@ def _leads_to(prefix: str, address: Any) -> bool:
         return False
 
 
-def policies_of(endpoint: felix.WorkloadEndpoint) -> set[felix.PolicyID]:
-    """Return the policies of all tiers and both directions, staged ones included."""
-    return {policy for tier in endpoint.tiers for policy in (*tier.ingress_policies, *tier.egress_policies)}
+def policies_of(endpoint: felix.WorkloadEndpoint | felix.HostEndpoint) -> set[felix.PolicyID]:
+    """Return the policies of all tiers, stages and both directions, staged ones included."""
+    sections = ("tiers",) if isinstance(endpoint, felix.WorkloadEndpoint) else ("tiers", *HOST_SECTIONS.values())
+    return {policy for section in sections for tier in getattr(endpoint, section) for policy in (*tier.ingress_policies, *tier.egress_policies)}
 
 
 def sets_of(owner: felix.Policy | felix.Profile) -> set[str]:

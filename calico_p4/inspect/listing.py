@@ -230,11 +230,14 @@ def pools(scene: Scene) -> Iterator[Item]:
 
 
 def host_endpoints(scene: Scene) -> Iterator[Item]:
-    """Yield the host endpoints."""
+    """Yield the host endpoints, each with the interfaces where it stands."""
+    placed = scene.translator.reach.hosts
     for name, endpoint in sorted(scene.store.host_endpoints.items()):
         tiers = {field: [tier.name for tier in getattr(endpoint, field)] for field in ("tiers", "untracked_tiers", "pre_dnat_tiers", "forward_tiers")}
         addresses = [*endpoint.expected_ipv4_addrs, *endpoint.expected_ipv6_addrs]
-        yield {"name": name, "interface": endpoint.name, "addresses": addresses, "profiles": list(endpoint.profile_ids), **tiers}
+        there = sorted(interface for interface, key in placed.by_interface.items() if key == name)
+        there += ["workload interfaces"] if placed.all_interfaces == name else []
+        yield {"name": name, "interface": endpoint.name, "addresses": addresses, "stands_at": there, "profiles": list(endpoint.profile_ids), **tiers}
 
 
 def ports(scene: Scene) -> Iterator[Item]:

@@ -10,6 +10,7 @@ from calico_p4.inspect.criteria import Case, failures
 from calico_p4.inspect.lab import Lab, world_of
 from calico_p4.inspect.objects import policy_object, profile_object
 from calico_p4.inspect.scene import Scene
+from calico_p4.inspect.seats import Seat
 from calico_p4.inspect.trace import Answer, Probe
 from felix_proto import types as felix
 
@@ -20,22 +21,20 @@ _POLICY = ("policy", "default_deny")
 Candidate = tuple[Change, RuleAt | None]
 
 
-def nearest_miss(scene: Scene, sent: Probe, answer: Answer, ends: dict[str, felix.WorkloadEndpointID | None]) -> Answer | None:
+def nearest_miss(scene: Scene, sent: Probe, answer: Answer, ends: dict[str, felix.WorkloadEndpointID | None], seat: Seat | None) -> Answer | None:
     """Return the single change that lets a packet pass that was denied by default, None if nothing was found.
 
-    ``ends``: the endpoint that each stage stands for. The result has ``flips`` (the packet passes then; if no single change does that:
+    ``ends``: the packet's workload endpoints; ``seat``: who denied it. The result has ``flips`` (the packet passes then; if no single change does that:
     False, and the change only takes it past this tier, to be denied elsewhere), ``change`` (see `changes`), ``text``, of the rule that
     would match then ``policy`` or ``profile``, ``tier``, ``direction``, ``rule_index``, ``rule_id``, and ``after``: what becomes of it.
     """
-    stage = answer["policy"][-1]["stage"]
-    endpoint = scene.store.endpoints.get(ends.get(stage)) if ends.get(stage) else None  # type: ignore[arg-type]
     flow = sent.flow or flow_of(sent.frame)
-    if endpoint is None or flow is None:
+    if seat is None or flow is None:
         return None
     lab = _lab(scene, ends, flow)
     try:
         if _same(lab.send(sent), answer):
-            return _try_all(lab, sent, flow, list(_candidates(scene, endpoint, stage, answer["policy"][-1]["tier"], flow)))
+            return _try_all(lab, sent, flow, list(_candidates(scene, seat, answer["policy"][-1]["tier"], flow)))
     finally:
         lab.close()
     return None
@@ -62,45 +61,40 @@ def _same(lab: Answer, real: Answer) -> bool:
     return (lab["verdict"], lab["reason"], lab["policy"]) == (real["verdict"], real["reason"], real["policy"])
 
 
-def _candidates(scene: Scene, endpoint: felix.WorkloadEndpoint, stage: str, tier: str | None, flow: Flow) -> Iterator[Candidate]:
+def _candidates(scene: Scene, seat: Seat, tier: str | None, flow: Flow) -> Iterator[Candidate]:
     """Yield what to try, likely things first: rules one criterion short, those of the tier that denied before others."""
     found: list[tuple[tuple[int, ...], Candidate]] = []
-    for order, at in enumerate(_rules(scene, endpoint, stage)):
+    for order, at in enumerate(_rules(scene, seat)):
         short = failures(Case(at, flow, scene.store))
         if at.rule.action.lower() in ("", "allow", "pass", "next-tier") and len(short) == 1:
             found += [((_rank(change), at.tier != (tier or ""), order), (change, at)) for change in short[0]]
     yield from (candidate for _, candidate in sorted(found, key=lambda item: item[0]))
     if tier is not None:
-        yield from _last_resorts(endpoint, stage, tier)
+        yield from _last_resorts(seat, tier)
 
 
 def _rank(change: Change) -> int:
     return _RANK[change.data["field"] if change.data["kind"] == "packet" else change.data["kind"]]
 
 
-def _rules(scene: Scene, endpoint: felix.WorkloadEndpoint, stage: str) -> Iterator[RuleAt]:
+def _rules(scene: Scene, seat: Seat) -> Iterator[RuleAt]:
     """Yield the rules of one direction in the order of evaluation, staged ones left out."""
-    name = "inbound_rules" if stage == "ingress" else "outbound_rules"
-    for tier in endpoint.tiers:
-        for policy in _live(tier, stage):
+    way, name = seat.direction, "inbound_rules" if seat.direction == "ingress" else "outbound_rules"
+    for tier in seat.tiers:
+        for policy in seat.live(tier):
             known = scene.store.policies.get(policy)
-            yield from (RuleAt(policy, tier.name, stage, index, rule) for index, rule in enumerate(getattr(known, name, ())))
-    for profile in endpoint.profile_ids:
-        yield from (RuleAt(profile, "", stage, index, rule) for index, rule in enumerate(getattr(scene.store.profiles.get(profile), name, ())))
+            yield from (RuleAt(policy, tier.name, way, index, rule) for index, rule in enumerate(getattr(known, name, ())))
+    for profile in seat.profile_ids:
+        yield from (RuleAt(profile, "", way, index, rule) for index, rule in enumerate(getattr(scene.store.profiles.get(profile), name, ())))
 
 
-def _live(tier: felix.TierInfo, stage: str) -> tuple[felix.PolicyID, ...]:
-    policies = tier.ingress_policies if stage == "ingress" else tier.egress_policies
-    return tuple(policy for policy in policies if not policy.staged)
-
-
-def _last_resorts(endpoint: felix.WorkloadEndpoint, stage: str, tier: str) -> Iterator[Candidate]:
+def _last_resorts(seat: Seat, tier: str) -> Iterator[Candidate]:
     """No rule is near: the only policy of the tier might not select the endpoint, or the tier might pass."""
-    for each in endpoint.tiers:
-        policies = _live(each, stage)
+    for each in seat.tiers:
+        policies = seat.live(each)
         if each.name == tier and len(policies) == 1:
-            yield without_policy(endpoint, policies[0], stage, str(policy_object(policies[0]))), None
-    yield passing_tier(endpoint, tier), None
+            yield without_policy(seat, policies[0], str(policy_object(policies[0]))), None
+    yield passing_tier(seat, tier), None
 
 
 def _try_all(lab: Lab, sent: Probe, flow: Flow, candidates: list[Candidate]) -> Answer | None:

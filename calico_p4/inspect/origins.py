@@ -1,7 +1,7 @@
 """Who a row is there for: the Calico objects behind it, worked out from the names of its fields, whatever table it is in.
 
     slot          the rules of its path           list       the rules of all rows of that list
-    endpoint      the workload endpoint           chain      the policies and profiles it is made of
+    endpoint      the workload or host endpoint   chain      the policies and profiles it is made of
     identity      the IP sets and CIDR lists      port       the endpoint behind that interface
     node          its HostMetadata                tunnel     the VTEP or node that it leads to
     group         the service that it is of, as are inside and outside; of a service's address the one that has it
@@ -17,14 +17,14 @@ from calico_p4.inspect.objects import Object, endpoint_object, policy_object, pr
 from calico_p4.inspect.scene import Scene
 from felix_proto.types import PolicyID, WorkloadEndpointID
 from k8s_p4.rows import TABLES
-from translator.policy import chain_key
+from translator.policy import chain_key, host_chain_key
+from translator.stages import BY_NAME, STAGES
 
 Row = tuple[str, Any, Any]
 _PORTS = frozenset(("ingress_port", "port"))
 _GROUPS = frozenset(("group", "inside", "outside"))
 _ADDRESSES = frozenset(("address", "prefix", "target"))
 _ROUTES = ("route_", "tunnel_source_")
-_OWN = {"egress": "src", "ingress": "dst"}
 
 
 class Origin(NamedTuple):
@@ -65,7 +65,7 @@ class Origins:
         number = item[0] if isinstance(item, tuple) else item
         if name == "slot":
             return self.of_path(self._scene.translator.slot_origin(stage, number) or ())
-        if name == "endpoint":
+        if name in ("endpoint", "host_endpoint"):
             return self._endpoint(number)
         if name == "identity":
             return self._groups(self._side(table), number)
@@ -87,7 +87,7 @@ class Origins:
 
     def of_path(self, path: Any) -> frozenset[Object]:
         """Return the policies and profiles that a slot's path speaks of."""
-        return frozenset(_owner(ref.owner) for ref in path if ref.owner is not None)
+        return frozenset(_ref_object(ref) for ref in path if ref.owner is not None)
 
     def _group_of_backends(self, number: int) -> frozenset[Object]:
         """The service of a group, whose name starts with it: NAMESPACE/NAME:PORT/PROTOCOL ..."""
@@ -103,7 +103,9 @@ class Origins:
         return frozenset((Object("VXLANTunnelEndpoint", name) if kind.startswith("vxlan") else Object("HostMetadata", name.rpartition("/")[0]),))
 
     def _endpoint(self, number: int) -> frozenset[Object]:
-        key = self._endpoints.get(number)
+        key, host = self._endpoints.get(number), self._scene.translator.host_endpoint(number)
+        if host is not None:
+            return frozenset((Object("HostEndpoint", host),))
         return frozenset() if key is None else frozenset((endpoint_object(key),))
 
     @cached_property
@@ -120,11 +122,10 @@ class Origins:
 
     def _side(self, table: str) -> str:
         """Which side of the packet an identity in this table is of."""
-        if "_identity_" in table:
-            return table[:3]
         stage, _, name = table.partition(".")
-        own = _OWN.get(stage, "src")
-        return own if name == "self_class" else {"src": "dst", "dst": "src"}[own]
+        if stage not in BY_NAME:
+            return table.partition("_identity_")[0]
+        return BY_NAME[stage].own if name == "self_class" else BY_NAME[stage].peer
 
     def _groups(self, side: str, identity: int) -> frozenset[Object]:
         return frozenset(self._group(name) for name in self.group_names(side, identity))
@@ -164,7 +165,16 @@ class Origins:
                 if bound is not None:
                     owners = chain_key(endpoint, stage).owners()
                     found[stage, bound[1]] = frozenset(_owner(owner) for _, owner in owners)
-        return found
+        return found | dict(self._host_chains())
+
+    def _host_chains(self) -> Iterator[tuple[tuple[str, int], frozenset[Object]]]:
+        hosts = self._scene.store.host_endpoints
+        for stage in STAGES:
+            for (number,), bound in self._scene.rows(f"{stage.name}.binding").items():
+                host = hosts.get(self._scene.translator.host_endpoint(number) or "")
+                if host is not None:
+                    owners = host_chain_key(host, stage).owners()
+                    yield (stage.name, bound[1]), frozenset(_owner(owner) for kind, owner in owners if kind in ("policy", "profile"))
 
     def _behind(self, port: int) -> frozenset[Object]:
         known = self._scene.ports.by_number(port)
@@ -211,6 +221,11 @@ class Origins:
 
 def _owner(owner: PolicyID | str) -> Object:
     return profile_object(owner) if isinstance(owner, str) else policy_object(owner)
+
+
+def _ref_object(ref: Any) -> Object:
+    """Failsafe ports and tunnels are rules of no policy."""
+    return Object(ref.kind.capitalize(), ref.owner) if ref.kind in ("failsafe", "tunnel") else _owner(ref.owner)
 
 
 def _bits(table: str) -> int:

@@ -15,6 +15,7 @@ from calico_p4.inspect.matching import Disagreement, Index
 from calico_p4.inspect.origins import Origins
 from calico_p4.inspect.places import Place
 from calico_p4.inspect.scene import Scene
+from calico_p4.inspect.seats import Seat, seat_of
 from calico_p4.packets import Packet
 from felix_proto.types import WorkloadEndpointID
 from k8s_p4.rows import TABLES
@@ -91,6 +92,12 @@ class Tracer:
         port = self._scene.ports.get(sent.entry.removeprefix("interface:"))
         sender = self._scene.places.behind(port, fields.src if fields else None) if port is not None else None
         return {"egress": sender, "ingress": self._scene.places.owner(fields.dst) if fields else None}
+
+    def seat(self, answer: Answer, ends: Mapping[str, WorkloadEndpointID | None]) -> Seat | None:
+        """Return who denied, or let pass last, the packet sent last; None if no policy was asked."""
+        if not answer["policy"] or self._witness.last is None:
+            return None
+        return seat_of(self._scene, answer["policy"][-1]["stage"], ends, self._witness.last.metadata)
 
     def _steps(self, looked_up: tuple[LookedUp, ...]) -> Iterator[Answer]:
         for each in looked_up:

@@ -5,13 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
 
+from calico_p4.cli import main
 from calico_p4.replay import Options, replay
 from felix_proto import types as felix
 from felix_proto.decode import Decoder
 from felix_proto.recordings import read_recording
 from test.support.shared import RECORDINGS, recording_path
 from test.support.stream import save
+from translator.stages import STAGES
 
 PORTS = RECORDINGS / "hostendpoints.ports.json"
 RELEASES = ["hostendpoints", "hostendpoints-v3.32"]
@@ -154,3 +159,56 @@ def test_a_policy_that_cannot_be_translated_closes_and_leaves_failsafe_ports(tmp
     entries = [entry for entry in answer["degraded"] if entry["object"] == "HostEndpoint node"]
     assert {(entry["effect"], entry["direction"]) for entry in entries} == {("closed", "ingress"), ("closed", "egress")}
     assert all("lockdown.deny-all was never sent" in entry["reason"] for entry in entries)
+
+
+# --- questions -------------------------------------------------------------------------------------------------------------------
+
+
+def asked(*words: str) -> str:
+    result = CliRunner().invoke(main, [*words, str(recording_path("hostendpoints.felixstream")), "--ports", str(PORTS)])
+    assert result.exit_code == 0, result.output
+    return str(result.output)
+
+
+def test_get_tells_where_host_endpoints_stand() -> None:
+    items = json.loads(asked("get", "hostendpoints", "-o", "json"))
+    found = {item["name"]: item["stands_at"] for item in (items["items"] if isinstance(items, dict) else items)}
+    assert found == {"node-a-auto-hep": ["vxlan.calico", "workload interfaces"], "node-a-eth0": ["eth0"], "node-a-mgmt": ["eth1"]}
+
+
+def test_describe_tells_stages_and_entries() -> None:
+    text = asked("describe", "hostendpoint", "node-a-eth0")
+    assert "Stands at:  eth0" in text and "Failsafe ports: tcp:192.0.2.0/24:22, udp:68" in text
+    for title in ("Untracked ingress:", "Pre-DNAT ingress:", "Forward egress:", "Normal ingress:", "End: no verdict", "End of profiles: deny"):
+        assert title in text
+    entries = text.partition("Entries:")[2]
+    for table in ("port", "next_hop", *(f"{stage.name}.binding" for stage in STAGES)):
+        assert f"\n  {table} " in entries, table
+    assert "ignored: it stands for all interfaces" in asked("describe", "hostendpoint", "node-a-auto-hep")
+
+
+TRACED = [
+    (("--from", "interface:eth0", "--packet"), "198.51.100.77", NODE[0], 8080, "host", "host-ingress"),
+    (("--from", "interface:eth0", "--packet"), "203.0.113.9", "192.0.2.77", 25, "forward_egress", "host-egress"),
+]
+
+
+@pytest.mark.parametrize(("words", "src", "dst", "dport", "stage", "policy"), TRACED, ids=["to the node", "forwarded"])
+def test_trace_names_the_stage_and_the_nearest_miss(words: tuple[str, ...], src: str, dst: str, dport: int, stage: str, policy: str) -> None:
+    frame = bytes(Ether(src="02:00:00:00:00:01", dst="ee:ee:ee:ee:ee:ee") / IP(src=src, dst=dst) / TCP(sport=40000, dport=dport, flags="S"))
+    answer = json.loads(asked("trace", *words, frame.hex(), "-o", "json"))
+    decided = answer["policy"][-1]
+    assert (answer["verdict"], answer["reason"], decided["stage"]) == ("deny", "default_deny", stage)
+    assert policy in decided["trigger"]["name"] and answer["culprit"]["stage"] == stage
+    assert answer["closest"]["flips"] and policy in answer["closest"]["policy"]["name"]
+    asked_of = [step for step in answer["steps"] if step["table"].endswith(".binding")]
+    assert [step["table"].partition(".")[0] for step in asked_of][:2] == ["untracked_ingress", "pre_dnat"]
+    assert all("HostEndpoint node-a-eth0" in step["objects"] for step in asked_of)
+
+
+def test_trace_names_a_failsafe_port() -> None:
+    frame = bytes(Ether(src="02:00:00:00:00:01", dst="ee:ee:ee:ee:ee:ee") / IP(src=CLIENT[0], dst=NODE[0]) / TCP(sport=40000, dport=6443))
+    answer = json.loads(asked("trace", "--from", "interface:eth0", "--packet", frame.hex(), "-o", "json"))
+    assert (answer["verdict"], answer["reason"], answer["policy"]) == ("allow", "failsafe", [])
+    (step,) = (step for step in answer["steps"] if step["table"] == "ingress.rules")
+    assert step["origin"] == "failsafe tcp:6443 (ingress)"

@@ -105,7 +105,8 @@ def check_miss(scene: Replayed, tracer: Tracer, world: World, sent: Sent, answer
     """Carry the named change out where the reference evaluator judges; returns its kind."""
     assert culprit(answer)["stage"] == answer["policy"][-1]["stage"]
     probe = probe_of(sent)
-    miss = nearest_miss(scene, probe, answer, tracer.ends(probe))
+    ends = tracer.ends(probe)
+    miss = nearest_miss(scene, probe, answer, ends, tracer.seat(answer, ends))
     if miss is None:
         return "none"
     changed, again = carried_out(world, sent, json.loads(json.dumps(miss["change"]), object_hook=_tuples))
