@@ -43,6 +43,7 @@ ORDER: Final = (
     Line(("next_hop",), "names the host endpoint of the interface it leaves by: its policy is bound"),
     Line(("tunnel", "tunnel_peer_v4", "tunnel_peer_v6"), "names a next hop; a peer counts when it is known who is behind it"),
     Line(_families("backend", "affinity_backend", "service_source", "masquerade_address"), "named by what is translated, two levels up"),
+    Line(("connection_limit",), "by the endpoint's number, and before anything leads to it"),
     Line(("local_v4", "local_v6", "route_v4", "route_v6"), "leads packets to a next hop or tunnel, and to an endpoint whose policy is bound"),
     Line(_families("service", "floating", "masquerade"), "sends packets to backends and endpoints, under another address: routes to them are there"),
     Line(("port",), "opens the endpoint's own side, last of all"),

@@ -373,6 +373,15 @@ class ToBackendV6(ActionValue):
 
 
 @dataclass(frozen=True, slots=True)
+class AtMost(ActionValue):
+    """Action `at_most(slots/32, mask/32)`."""
+
+    NAME: ClassVar[str] = "at_most"
+    slots: int
+    mask: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pool(ActionValue):
     """Action `pool(flags/8)`."""
 
@@ -1243,6 +1252,16 @@ class AffinityBackendV6(TableRow):
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionLimit(TableRow):
+    """Row of `connection_limit`: owner/32 exact."""
+
+    TABLE: ClassVar[str] = "connection_limit"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (AtMost,)
+    owner: int
+    action: AtMost
+
+
+@dataclass(frozen=True, slots=True)
 class MasqueradeV4(TableRow):
     """Row of `masquerade_v4`: prefix/32 lpm."""
 
@@ -1360,6 +1379,7 @@ ROWS: dict[str, type[TableRow]] = {
     "service_source_v6": ServiceSourceV6,
     "backend_v6": BackendV6,
     "affinity_backend_v6": AffinityBackendV6,
+    "connection_limit": ConnectionLimit,
     "masquerade_v4": MasqueradeV4,
     "masquerade_v6": MasqueradeV6,
     "masquerade_address_v4": MasqueradeAddressV4,

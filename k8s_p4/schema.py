@@ -876,6 +876,16 @@ TABLES: dict[str, TableSchema] = {
             Action("still_there", 0x01220027, ()),
         ),
     ),
+    "connection_limit": TableSchema(
+        0x02250002,
+        8192,
+        (
+            Field("owner", 1, 32, "exact"),
+        ),
+        (
+            Action("at_most", 0x01250003, (Field("slots", 1, 32, "param"), Field("mask", 2, 32, "param"))),
+        ),
+    ),
     "masquerade_v4": TableSchema(
         0x02230001,
         4096,

@@ -132,6 +132,7 @@ class Translator:
             "tunnel": self._meaning("tunnel"),
             "group": self._meaning("group"),
             "port": self._port_name,
+            "limited": self._limited,
         }
         for name, side in self.policy.sides.items():
             resolvers[f"{name}_identity"] = side.text
@@ -141,6 +142,9 @@ class Translator:
 
     def _meaning(self, kind: str) -> Resolver:
         return lambda number: self._allocator.meaning(kind, number) or f"?{number}"
+
+    def _limited(self, owner: int) -> str:
+        return f"{self._meaning('endpoint')(owner >> 1)} {'ingress' if owner & 1 else 'egress'}"
 
     def _port_name(self, number: int) -> str:
         port = self._ports.by_number(number)

@@ -49,6 +49,7 @@ _TABLES: dict[str, tuple[Fields, Mapping[str, Fields]]] = {
         },
     ),
     "dscp": ((("endpoint", "endpoint"),), {"mark": (("dscp", "int"),)}),
+    "connection_limit": ((("owner", "limited"),), {"at_most": (("slots", "int"), ("mask", "int"))}),
     "arp_answer": ((("target", "v4"),), {"arp_reply": (("mac", "mac"),)}),
     "nd_answer": ((("target", "v6"),), {"nd_reply": (("mac", "mac"),)}),
     "answer_port": ((("ingress_port", "port"),), {"send_back": (("port", "port"),)}),

@@ -1,4 +1,4 @@
-"""Rates of workload endpoints (Felix's QoSControls), as meters by endpoint (k8s_p4/p4/core/qos.p4).
+"""Rates of workload endpoints (Felix's QoSControls), as meters by endpoint (k8s_p4/p4/core/qos.p4), and rows of `connection_limit`.
 
 A meter has (cir, cburst, pir, pburst), in packets or bytes (per second). What is over either rate is dropped: a token bucket for the rate
 and one for the peak rate. Felix's bandwidths and bursts are bits; they often do not fit into 32 bits (a burst is 4,294,967,296 unless
@@ -12,9 +12,8 @@ from typing import Any
 
 from felix_proto.types import QoSControls, WorkloadEndpoint, WorkloadEndpointID
 
-from .degraded import Degraded
+from .claims import Change, Claims, Row
 from .endpoint_state import EndpointStates
-from .names import endpoint_name
 
 Config = tuple[int, int, int, int]
 MeterKey = tuple[str, int]
@@ -22,42 +21,47 @@ MeterKey = tuple[str, int]
 _LARGEST_FRAME = 65_549
 
 
+_MOST_CONNECTIONS = 0x7FFF_FFFF
+
+
 class QosPart:
-    """What the meters are to be; `meters` and `owners` are for whoever writes them."""
+    """Owner of the table `connection_limit`; `meters` and `owners` are for whoever writes meters."""
 
     def __init__(self, states: EndpointStates) -> None:
         self._states = states
+        self._claims = Claims()
         self.meters: dict[MeterKey, Config] = {}
         self.owners: dict[int, WorkloadEndpointID] = {}
         """Endpoints by number, of those that have a meter."""
         self._of: dict[WorkloadEndpointID, dict[MeterKey, Config]] = {}
-        self._limited: dict[WorkloadEndpointID, Degraded] = {}
 
-    def update(self, store: Any, dirty: Any, ports: Any) -> Iterable[Any]:
-        """Follow the endpoints that changed; there are no rows."""
+    def update(self, store: Any, dirty: Any, ports: Any) -> Iterable[Change]:
+        """Follow the endpoints that changed: `meters`, and the rows that differ since the last update."""
         del ports
         for endpoint_id in self._states.changed | dirty.endpoints:
             self._set(endpoint_id, store.endpoints.get(endpoint_id))
-        return ()
-
-    def degraded(self) -> Iterator[Degraded]:
-        """Endpoints with a limit of connections."""
-        yield from self._limited.values()
+        return self._claims.changes()
 
     def _set(self, endpoint_id: WorkloadEndpointID, endpoint: WorkloadEndpoint | None) -> None:
-        view = self._states.views.get(endpoint_id)
         for key in self._of.pop(endpoint_id, {}):
             del self.meters[key]
             self.owners.pop(key[1], None)
-        self._limited.pop(endpoint_id, None)
-        if endpoint is None or endpoint.qos_controls is None:
+        view = self._states.views.get(endpoint_id)
+        if endpoint is None or endpoint.qos_controls is None or view is None:
+            self._claims.set(endpoint_id, {})
             return
-        if view is not None:
-            rates = self._of[endpoint_id] = {(name, view.number): config for name, config in meters(endpoint.qos_controls)}
-            self.meters |= rates
-            self.owners |= dict.fromkeys((number for _, number in rates), endpoint_id)
-        if endpoint.qos_controls.IngressMaxConnections or endpoint.qos_controls.EgressMaxConnections:
-            self._limited[endpoint_id] = Degraded(endpoint_name(endpoint_id), "the number of connections is not limited", "partial")
+        rates = self._of[endpoint_id] = {(name, view.number): config for name, config in meters(endpoint.qos_controls)}
+        self.meters |= rates
+        self.owners |= dict.fromkeys((number for _, number in rates), endpoint_id)
+        self._claims.set(endpoint_id, dict(limits(view.number, endpoint.qos_controls)))
+
+
+def limits(number: int, controls: QoSControls) -> Iterator[tuple[Row, tuple[Any, ...]]]:
+    """The rows that limit what an endpoint begins, and what it accepts."""
+    for owner, most in ((number << 1, controls.EgressMaxConnections), (number << 1 | 1, controls.IngressMaxConnections)):
+        if most:
+            slots = min(most, _MOST_CONNECTIONS)
+            yield ("connection_limit", (owner,)), ("at_most", slots, (1 << (slots - 1).bit_length()) - 1)
 
 
 def meters(controls: QoSControls) -> Iterator[tuple[str, Config]]:

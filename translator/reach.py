@@ -95,7 +95,6 @@ class Reach:
         yield from self._floating.degraded()
         yield from self._loops.degraded()
         yield from self._wireguard.degraded(self.states.views)
-        yield from self.qos.degraded()
         yield from self._pending.degraded()
 
 

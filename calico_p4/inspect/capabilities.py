@@ -61,6 +61,6 @@ def _of_p4info() -> dict[str, str]:
         "counters": ", ".join(counters),
         "meters": ", ".join(each.preamble.alias for each in info.meters) or "none",
         "bandwidth": "policed: what is over the rate is dropped, where Linux delays it",
-        "connection limits": "no: a table that learns does not count",
+        "connection limits": "by slots that flows take: exact up to 16, of more some are refused when nearly all are taken",
         "IPv4 and IPv6": "both",
     }

@@ -14,7 +14,7 @@ from k8s_p4.schema import METERS
 from test.support.nat import service
 from test.support.pipeline import Bench
 from test.support.talk import HOST, ONE, REMOTE, TWO, Party, Talk
-from translator.qos import meters
+from translator.qos import limits, meters
 
 ALLOW, ESTABLISHED, RATE = Reason.POLICY_ALLOW, Reason.ESTABLISHED, Reason.RATE
 
@@ -136,3 +136,75 @@ def test_a_meter_without_a_rate_is_none(talk: Talk, bench: Bench) -> None:
     assert passed(talk, ONE, TWO, 5) == 5
     (refused,) = bench.switch.client.write_meters([(METERS["egress_packets"][0], 4096, (1, 1, 1, 1))])
     assert refused is not None and "OUT_OF_RANGE" in refused
+
+
+# --- connections
+
+
+def most(bench: Bench, endpoint: int, controls: QoSControls) -> None:
+    """Set the limits of connections of an endpoint."""
+    for (table, key), value in limits(endpoint, controls):
+        bench.row(table, key, value)
+
+
+LIMIT = Reason.CONNECTION_LIMIT
+
+
+@pytest.mark.parametrize("number", [1, 3, 16])
+@pytest.mark.parametrize("direction", ["Egress", "Ingress"])
+def test_so_many_connections_and_no_more(talk: Talk, bench: Bench, number: int, direction: str) -> None:
+    most(bench, 1, QoSControls(**{f"{direction}MaxConnections": number}))
+    src, dst = (ONE, REMOTE) if direction == "Egress" else (REMOTE, ONE)
+    told = [talk.tcp(src, dst, "S", sport) for sport in range(1000, 1000 + number + 20)]
+    assert told.count(ALLOW) == number and told.count(LIMIT) == 20
+    assert talk.tcp(dst, src, "S", 5, 6) == ALLOW, "the other way"
+    assert talk.tcp(TWO, dst, "S", 7, 8) == (ALLOW if direction == "Egress" else LIMIT)
+    opened = [sport for sport, reason in enumerate(told, 1000) if reason == ALLOW]
+    for sport in opened:
+        assert talk.tcp(dst, src, "SA", 80, sport) == ESTABLISHED
+        assert talk.tcp(src, dst, "A", sport) == ESTABLISHED, "what is established is not asked"
+    talk.wait(40000)
+    assert talk.tcp(src, dst, "A", opened[0]) == ESTABLISHED
+    talk.wait(4000)
+    assert [talk.tcp(src, dst, "S", sport) for sport in range(2000, 2000 + number)].count(ALLOW) == number - 1, "the others ran out"
+
+
+def test_what_ends_makes_room(talk: Talk, bench: Bench) -> None:
+    most(bench, 1, QoSControls(EgressMaxConnections=1))
+    talk.handshake(ONE, TWO)
+    assert talk.tcp(ONE, TWO, "S", 2) == LIMIT
+    assert talk.learned() == {f"flow_v{talk.version}": 2, "connection_slot": 1}
+    assert talk.tcp(TWO, ONE, "R", 80, 40000) == ESTABLISHED
+    assert talk.tcp(ONE, TWO, "S", 2) == LIMIT
+    talk.wait(11)
+    assert talk.tcp(ONE, TWO, "S", 2) == ALLOW
+
+
+def test_an_answer_keeps_the_place_too(talk: Talk, bench: Bench) -> None:
+    """Of both ends; and what is denied or masqueraded in vain holds none for long."""
+    most(bench, 1, QoSControls(EgressMaxConnections=1))
+    most(bench, 2, QoSControls(IngressMaxConnections=1))
+    assert talk.udp(ONE, TWO, 1) == ALLOW
+    for _ in range(5):
+        talk.wait(100 if _ else 20)
+        assert talk.udp(TWO, ONE, 53, 1) == ESTABLISHED
+        assert talk.udp(ONE, REMOTE, 2) == LIMIT
+        assert talk.udp(REMOTE, TWO, 3) == LIMIT
+    talk.wait(121)
+    assert talk.udp(ONE, REMOTE, 2) == ALLOW
+    assert talk.udp(REMOTE, TWO, 3) == ALLOW
+
+
+def test_of_many_places_nearly_all_are_found(bench: Bench) -> None:
+    talk = Talk(bench, 4)
+    most(bench, 1, QoSControls(EgressMaxConnections=300))
+    told = [talk.udp(ONE, REMOTE, sport) for sport in range(1000, 1400)]
+    assert told[:200].count(ALLOW) == 200
+    assert 270 <= told.count(ALLOW) <= 300
+
+
+def test_limits_as_rows() -> None:
+    assert dict(limits(5, QoSControls(EgressMaxConnections=1, IngressMaxConnections=5_000_000_000))) == {
+        ("connection_limit", (10,)): ("at_most", 1, 0), ("connection_limit", (11,)): ("at_most", 0x7FFFFFFF, 0x7FFFFFFF),
+    }  # fmt: skip
+    assert dict(limits(5, QoSControls(IngressMaxConnections=17)))["connection_limit", (11,)] == ("at_most", 17, 31)

@@ -97,13 +97,17 @@ const bit<8> TCP_ACK = 0x10;
 // What an entry holds: the tuple that a packet of its key gets (translate.p4), and the incarnation of whoever owns that
 // destination, which the key does not tell where the destination is translated. IPv6 addresses also in halves, and
 // behind the ports: what is learned must begin with a field that the pipeline can calculate with.
-#define FLOW_PARAMS_v4 bit<16> src_port, bit<16> dst_port, bit<32> incarnation, bit<32> src, bit<32> dst
+#define FLOW_PARAMS_v4 bit<16> src_port, bit<16> dst_port, bit<32> incarnation,             \
+                       bit<32> egress_slot, bit<32> ingress_slot, bit<32> src, bit<32> dst
 #define FLOW_PARAMS_v6 bit<16> src_port, bit<16> dst_port, bit<32> incarnation,             \
+                       bit<32> egress_slot, bit<32> ingress_slot,                           \
                        bit<128> src, bit<128> dst, bit<64> src_high, bit<64> src_low,       \
                        bit<64> dst_high, bit<64> dst_low
 #define FLOW_LEARNED_v4 { meta.learn_src_port, meta.learn_dst_port, meta.learn_incarnation, \
+                          meta.learn_egress_slot, meta.learn_ingress_slot,                  \
                           meta.learn_src_v4, meta.learn_dst_v4 }
 #define FLOW_LEARNED_v6 { meta.learn_src_port, meta.learn_dst_port, meta.learn_incarnation, \
+                          meta.learn_egress_slot, meta.learn_ingress_slot,                  \
                           meta.learn_src_v6, meta.learn_dst_v6,                             \
                           meta.learn_src_high, meta.learn_src_low,                          \
                           meta.learn_dst_high, meta.learn_dst_low }
@@ -121,6 +125,8 @@ const bit<8> TCP_ACK = 0x10;
         meta.found_src_port = src_port;                                                \
         meta.found_dst_port = dst_port;                                                \
         meta.found_incarnation = incarnation;                                          \
+        meta.found_egress_slot = egress_slot;                                          \
+        meta.found_ingress_slot = ingress_slot;                                        \
         FLOW_FOUND_##family
 
 // One learner with its actions. Names of actions are a learner's own, as the architecture asks for.

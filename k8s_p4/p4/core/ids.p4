@@ -15,6 +15,7 @@
 //                            22     nat.p4
 //                            23     masquerade.p4
 //                            24     qos.p4
+//                            25     connections.p4
 //                            26     tunnel.p4
 //                            27     dscp.p4
 //                            28     service_loop.p4
@@ -51,6 +52,7 @@
 #define STAGE_NAT 22
 #define STAGE_MASQUERADE 23
 #define STAGE_QOS 24
+#define STAGE_CONNECTIONS 25
 #define STAGE_TUNNEL 26
 #define STAGE_DSCP 27
 #define STAGE_SERVICE_LOOP 28

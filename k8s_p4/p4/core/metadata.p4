@@ -136,6 +136,19 @@ struct metadata_t {
     bit<32> pre_dst_identity;
     // qos
     COLOUR_T colour;
+    // connections
+    bit<32> slots;              // of one end of a flow, 0 for no limit
+    bit<32> slot_mask;
+    bit<32> slot_spread;        // a hash
+    bit<32> slot_step;
+    bit<8>  slot_found;
+    bit<8>  slot_take;          // 1: a look-up that finds nothing learns
+    bit<8>  timeout_slot;
+    bit<32> accepting;          // the endpoints of a flow, by who began it
+    bit<32> beginning;
+    bit<32> slot_kept;          // of the end that was asked for last, counted from 1
+    bit<32> slot_owner;
+    bit<32> slot;
     // untracked, pre_dnat
     bit<8>  excused;
     // policy: of the stage that runs
@@ -221,6 +234,8 @@ struct metadata_t {
     bit<16>  found_src_port;
     bit<16>  found_dst_port;
     bit<32>  found_incarnation;
+    bit<32>  found_egress_slot; // of the flow's two ends, counted from 1, 0 for none
+    bit<32>  found_ingress_slot;
     bit<32>  found_src_v4;
     bit<32>  found_dst_v4;
     bit<128> learn_src_v6;
@@ -232,6 +247,8 @@ struct metadata_t {
     bit<16>  learn_src_port;
     bit<16>  learn_dst_port;
     bit<32>  learn_incarnation;
+    bit<32>  learn_egress_slot;
+    bit<32>  learn_ingress_slot;
     bit<32>  learn_src_v4;
     bit<32>  learn_dst_v4;
 

@@ -37,6 +37,7 @@
 #include "nat.p4"
 #include "masquerade.p4"
 #include "qos.p4"
+#include "connections.p4"
 
 #define IDENTITY_CONTROL SrcIdentity
 #define IDENTITY_SIDE src
@@ -331,6 +332,9 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     EgressRate() egress_rate;
     IngressRate() ingress_rate;
     Bandwidth() bandwidth;
+    SlotSpread() slot_spread;
+    Connections() connections;
+    SlotTimeout() slot_timeout;
     AskMasquerade() ask_masquerade;
     MasqueradeSpread() masquerade_spread;
     MasqueradeCandidate() masquerade_candidate;
@@ -419,6 +423,11 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         meta.pool = 0;
         meta.candidate_is = 0;
         meta.difference = 0;
+        meta.slot_take = 0;
+        meta.slot_kept = 0;
+        meta.timeout_slot = TIMEOUT_LEAVE;
+        meta.learn_egress_slot = 0;
+        meta.learn_ingress_slot = 0;
     }
 
     @id(TABLE_ID(STAGE_PIPELINE, 01))
@@ -620,7 +629,37 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
             }
         }
         if (meta.state == STATE_ON && meta.tracked == 1) {
+            if (meta.flow == FLOW_NONE) {
+                slot_spread.apply(meta);
+                meta.slot_take = 1;
+                if (meta.to == KIND_WORKLOAD) {
+                    meta.slot_owner = (meta.dst_endpoint << 1) | 1;
+                    connections.apply(meta);
+                    meta.learn_ingress_slot = meta.slot_kept;
+                }
+                if (meta.state == STATE_ON && meta.from == KIND_WORKLOAD) {
+                    meta.slot_owner = meta.src_endpoint << 1;
+                    connections.apply(meta);
+                    meta.learn_egress_slot = meta.slot_kept;
+                }
+            }
+        }
+        if (meta.state == STATE_ON && meta.tracked == 1) {
             flow_accepted.apply(meta);
+            if (meta.flow != FLOW_NONE) {
+                slot_timeout.apply(meta);
+                meta.slot_take = 0;
+                if (meta.learn_ingress_slot != 0) {
+                    meta.slot_owner = (meta.accepting << 1) | 1;
+                    meta.slot = meta.learn_ingress_slot - 1;
+                    connections.apply(meta);
+                }
+                if (meta.learn_egress_slot != 0) {
+                    meta.slot_owner = meta.beginning << 1;
+                    meta.slot = meta.learn_egress_slot - 1;
+                    connections.apply(meta);
+                }
+            }
             ask_source.apply(meta);
             owner.apply(meta);
             learn_answer.apply(meta);

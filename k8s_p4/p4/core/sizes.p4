@@ -65,6 +65,9 @@
 // Address pools; and where packets leave to, times candidates.
 #define SIZE_POOL 4096
 #define SIZE_MASQUERADE_ADDRESS 256
+// Endpoints whose connections are limited, both ways; and slots, as many as flows.
+#define SIZE_CONNECTION_LIMIT 8192
+#define SIZE_CONNECTION_SLOT 262144
 // What became of flows: flow.p4.
 #define SIZE_FLOW_EVENTS 8
 // Ranges that services get their addresses from, of all kinds.
