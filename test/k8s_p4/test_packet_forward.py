@@ -444,4 +444,5 @@ def test_every_table_is_used_by_some_packet(bench: Bench) -> None:
     tunnels = {name for name in TABLES if name.startswith("tunnel") and "_local_" not in name}  # the others: test_packet_tunnels
     # Where a service or pool was found first: test_translation.
     nat = {f"{name}_{family}" for name in ("backend", "affinity_backend", "service_source", "masquerade_address") for family in ("v4", "v6")}
-    assert missing == {"arp_answer", "nd_answer", "answer_port"} | hooks | tunnels | nat
+    marked = {"cluster_v4", "cluster_v6"}  # what leaves the cluster with a DSCP
+    assert missing == {"arp_answer", "nd_answer", "answer_port"} | hooks | tunnels | nat | marked
