@@ -40,6 +40,7 @@ Items = list[dict[str, Any]]
 @click.option("--policy", metavar="NAME", help="entries: there because of this policy or profile.")
 @click.option("--pod", metavar="NAMESPACE/POD", help="entries: there because of this workload endpoint.")
 @click.option("--ipset", metavar="ID", help="entries: there because of this IP set.")
+@click.option("--service", metavar="NAMESPACE/NAME", help="entries: there because of this service.")
 @click.option("-n", "--namespace", metavar="NAMESPACE", help="Only what is in this namespace.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces, which is what happens without -n.")
 @click.option("--sort-by", metavar="FIELD", help="Sort by this field; numbers from large to small.")

@@ -15,7 +15,7 @@ _LABEL = 9
 @click.command(name="trace")
 @source_options
 @click.option("--from", "origin", metavar="PLACE", help="Who sends: NAMESPACE/POD, an address, host, or interface:NAME.")
-@click.option("--to", metavar="PLACE", help="Who is to get it: NAMESPACE/POD, an address, or host.")
+@click.option("--to", metavar="PLACE", help="Who is to get it: NAMESPACE/POD, svc/NAMESPACE/NAME, an address, or host.")
 @click.option("--proto", default="tcp", show_default=True, help="tcp, udp, sctp, udplite, icmp, icmpv6 or a number.")
 @click.option("--sport", type=click.IntRange(0, 65535), default=40000, show_default=True, help="Source port.")
 @click.option("--dport", type=click.IntRange(0, 65535), default=80, show_default=True, help="Destination port.")
@@ -23,7 +23,7 @@ _LABEL = 9
 @click.option("--icmp-code", type=click.IntRange(0, 255), default=0, help="ICMP code.")
 @click.option("--family", type=click.Choice(["4", "6"]), help="IPv4 or IPv6; IPv4 where both ends have it.")
 @click.option("--packet", metavar="FRAME", help="Hex of an Ethernet frame, or FILE[:N] of a capture, instead of the fields.")
-@click.option("--verify", is_flag=False, flag_value="embedded", metavar="TARGET", help="Send it through another switch too, and compare.")
+@click.option("--verify", is_flag=False, flag_value="embedded", metavar="TARGET", help="Send it through another switch too, and compare: embedded, dpdk, unix:PATH or HOST:PORT.")
 @click.option("--all", "everyone", is_flag=True, help="From every pod to every other: a matrix.")
 @click.option("-o", "--output", type=click.Choice(["table", "wide", "json", "yaml"]), default="table", show_default=True)
 def command(source: str | None, at: int | None, ports: str | None, everyone: bool, output: str, origin: str | None, verify: str | None,

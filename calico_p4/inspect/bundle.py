@@ -5,6 +5,7 @@
     stream.felixstream       the intent, as the messages of a fresh Felix
     rows.json                the entries read back: {table: [[key, value], ...]}, with the numbers that were on the target
     numbers.json             what the numbers stand for: [[kind, meaning, number], ...]; the ports among them
+    services.json            what was known of Kubernetes' objects: {configured, in_sync, objects: [[kind, [field, ...]], ...]}
     ports.json               the ports file of the driver, if there was one
     history.json             which frame spoke of each object last: [[kind, name, frame], ...]
 """
@@ -20,7 +21,7 @@ from calico_p4.files import BadFile
 from calico_p4.inspect.listing import KINDS, Filter, listed
 from calico_p4.inspect.objects import History, Object
 from calico_p4.inspect.scene import Scene, switch_with
-from calico_p4.inspect.snapshot import payloads_of, stream_of
+from calico_p4.inspect.snapshot import kubernetes_data, payloads_of, read_kubernetes, stream_of
 from calico_p4.p4runtime.errors import TargetLost
 from calico_p4.ports import KIND as PORT
 from calico_p4.switch import Switch
@@ -28,7 +29,7 @@ from datastore.allocator import Allocator
 from felix_proto.decode import Decoder
 from felix_proto.framing import iter_frames
 
-VERSION = 1
+VERSION = 2
 STREAM = "stream.felixstream"
 _NUMBERS = ("endpoint", "incarnation", "next_hop", "src_identity", "dst_identity")
 _STAGE_NUMBERS = ("chain", "variant", "list", "slot")
@@ -42,6 +43,7 @@ def contents(scene: Scene) -> dict[str, Any]:
         members[f"answers/{kind}.json"] = listed(scene, kind, Filter())
     members["rows.json"] = {table: list(rows.items()) for table, rows in scene.all_rows().items() if rows}
     members["numbers.json"] = _numbers(scene)
+    members["services.json"] = kubernetes_data(scene.store.kubernetes)
     members["ports.json"] = list(scene.extra_ports)
     members["history.json"] = [[*each, frame] for each, frame in scene.history.items()]
     members[STREAM] = stream_of(payloads_of(scene.store)).hex()
@@ -91,6 +93,10 @@ def open_bundle(path: str) -> Scene:
     driver = Driver(switch, _allocator(numbers), ports)
     for payload in _payloads(path):
         driver.apply(payload)
+    try:
+        read_kubernetes(_json(path, "services.json"), driver.store.kubernetes)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadFile(f"{path}: services.json: {error}") from error
     with suppress(TargetLost):  # what differs from what was wanted is left as it is
         driver.rest()
     known = History()

@@ -10,7 +10,7 @@ from calico_p4.inspect.lab import sets_of
 from calico_p4.inspect.labels import Labels, row_id
 from calico_p4.inspect.objects import Object, policy_object, profile_object, set_object
 from calico_p4.inspect.origins import Origin, Origins
-from calico_p4.inspect.places import find_place
+from calico_p4.inspect.places import find_place, find_service
 from calico_p4.inspect.scene import Scene
 from calico_p4.inspect.services import services
 from calico_p4.inspect.suggest import Unknown, unknown
@@ -68,6 +68,7 @@ class Filter(NamedTuple):
     policy: str | None = None
     pod: str | None = None
     ipset: str | None = None
+    service: str | None = None
 
 
 def entries(scene: Scene, wanted: Filter) -> Iterator[Item]:
@@ -110,6 +111,9 @@ def _objects(scene: Scene, wanted: Filter) -> Iterator[Object]:
         if wanted.ipset not in scene.store.ip_sets:
             raise unknown("IP set", wanted.ipset, scene.store.ip_sets)
         yield set_object(wanted.ipset)
+    if wanted.service is not None:
+        service = find_service(scene, wanted.service.removeprefix("svc/").removeprefix("service/"))
+        yield Object("Service", f"{service.namespace}/{service.name}")
 
 
 def _with_their_sets(scene: Scene, objects: set[Object]) -> set[Object]:

@@ -6,9 +6,11 @@ from typing import NamedTuple
 from calico_p4.inspect.scene import Scene
 from calico_p4.inspect.suggest import Unknown, unknown
 from calico_p4.ports import Port, node_addresses, own_node
+from datastore.kubernetes import HEADLESS, Service
 from felix_proto.types import WorkloadEndpointID
 
 HOST, UPLINK = "host", "uplink"
+_SERVICES = ("svc/", "service/")
 _PREFIXES = ("pod/", "pods/", "endpoint/", "workload:")
 
 
@@ -22,18 +24,39 @@ class Place(NamedTuple):
 
 
 def find_place(scene: Scene, text: str) -> Place:
-    """Return the place that ``text`` names: NAMESPACE/POD, ``host``, ``interface:NAME`` or an address. Raises Unknown."""
+    """Return the place that ``text`` names: NAMESPACE/POD, svc/NAMESPACE/NAME, ``host``, ``interface:NAME`` or an address. Raises Unknown."""
     if text == HOST:
         return _host(scene)
     if text == UPLINK:
         raise Unknown("uplink: name an address instead; what is not on this node comes in and goes out by the uplink")
     if text.startswith("interface:"):
         return _interface(scene, text.removeprefix("interface:"))
+    if text.startswith(_SERVICES):
+        return _service(scene, text.partition("/")[2])
     try:
         address = str(ip_address(text))
     except ValueError:
         return _workload(scene, text)
     return _address(scene, address)
+
+
+def find_service(scene: Scene, name: str) -> Service:
+    """Return the service NAMESPACE/NAME. Raises Unknown."""
+    known = scene.store.kubernetes
+    if not known.configured:
+        raise Unknown(f"service {name}: nothing is known of services here: the driver follows no Kubernetes, or the recording came without --k8s")
+    namespace, _, rest = name.partition("/")
+    service = known.services.get((namespace, rest))
+    if service is None:
+        raise unknown("service", name, ["/".join(key) for key in known.services])
+    return service
+
+
+def _service(scene: Scene, name: str) -> Place:
+    """A service is where its addresses are: of the cluster, then external ones."""
+    service = find_service(scene, name)
+    addresses = tuple(address for address in (*service.cluster_ips, *service.external_ips, *service.vips) if address and address != HEADLESS)
+    return Place(f"service {name}", addresses, None)
 
 
 def _workload(scene: Scene, text: str) -> Place:
@@ -42,8 +65,6 @@ def _workload(scene: Scene, text: str) -> Place:
         name = name.removeprefix(prefix)
     key = scene.places.endpoint(name) or _by_id(scene, name)
     if key is None:
-        if name.startswith(("svc/", "service/")):
-            raise Unknown(f"{text}: services have no place in the pipeline yet; name a pod or an address")
         raise unknown("workload endpoint", name, [scene.places.name(key) for key in scene.store.endpoints])
     return workload_place(scene, key)
 

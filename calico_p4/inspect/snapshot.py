@@ -1,10 +1,11 @@
 """A state as the messages of a fresh Felix, and as frames: what a bundle keeps, and what a second opinion starts from."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from datastore.intent import IntentStore
+from datastore.kubernetes import Endpoint, EndpointPort, EndpointSlice, KubernetesStore, Node, Service, ServicePort
 from felix_proto import felixbackend_pb2 as pb
 from felix_proto import types as felix
 from felix_proto.framing import encode_frame
@@ -30,6 +31,41 @@ def payloads_of(store: IntentStore) -> Iterator[felix.Payload]:
         yield from _wireguard(name, guard)
     if store.in_sync:
         yield felix.InSync()
+
+
+def copy_kubernetes(source: KubernetesStore, target: KubernetesStore) -> None:
+    """Tell a store all that another knows of services."""
+    target.configured, target.in_sync = source.configured, source.in_sync
+    for values in (source.nodes.values(), source.services.values(), source.slices.values()):
+        for value in values:
+            target.put(value)
+
+
+def kubernetes_data(store: KubernetesStore) -> dict[str, Any]:
+    """Return what a store knows as data that JSON can carry, for `read_kubernetes`."""
+    kinds: tuple[Iterable[Any], ...] = (store.nodes.values(), store.services.values(), store.slices.values())
+    objects = [[type(value).__name__, value] for values in kinds for value in values]
+    return {"configured": store.configured, "in_sync": store.in_sync, "objects": objects}
+
+
+def read_kubernetes(data: Mapping[str, Any], target: KubernetesStore) -> None:
+    """Tell a store what `kubernetes_data` said. Raises KeyError, TypeError or ValueError for what it did not say."""
+    target.configured, target.in_sync = data["configured"], data["in_sync"]
+    for kind, fields in data["objects"]:
+        value: Any = _OBJECTS[kind](*map(_frozen, fields))
+        if isinstance(value, Service):
+            value = value._replace(ports=tuple(ServicePort(*port) for port in value.ports))
+        elif isinstance(value, EndpointSlice):
+            ports, endpoints = (EndpointPort(*port) for port in value.ports), (Endpoint(*each) for each in value.endpoints)
+            value = value._replace(ports=tuple(ports), endpoints=tuple(endpoints))
+        target.put(value)
+
+
+_OBJECTS: Mapping[str, Any] = {"Node": Node, "Service": Service, "EndpointSlice": EndpointSlice}
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _wireguard(name: str, guard: Any) -> Iterator[felix.Payload]:

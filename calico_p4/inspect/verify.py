@@ -9,23 +9,24 @@ from typing import Any
 from calico_p4.driver import Driver
 from calico_p4.inspect.objects import History
 from calico_p4.inspect.scene import Replayed, Scene
-from calico_p4.inspect.snapshot import payloads_of
+from calico_p4.inspect.snapshot import copy_kubernetes, payloads_of
 from calico_p4.inspect.trace import Answer, Probe, Tracer
 from calico_p4.p4runtime.errors import TargetError
 from calico_p4.switch import connect
 from datastore.allocator import Allocator
 
+ENGINES = ("embedded", "dpdk")
 COMPARED = ("verdict", "reason", "out", "tunnel", "policy", "packet")
 
 
 @contextmanager
 def second_opinion(scene: Scene, target: str = "embedded") -> Iterator[Tracer]:
-    """Give a tracer over another switch with the same intent: at an address, or one of our own behind a socket.
+    """Give a tracer over another switch with the same intent: at an address, or one of our own behind a socket, by the name of its engine.
 
     The driver is another one too: it gets the intent in another order, and with other numbers. Raises TargetError.
     """
     with ExitStack() as stack:
-        switch = connect(stack.enter_context(_served()) if target == "embedded" else target)
+        switch = connect(stack.enter_context(_served(target)) if target in ENGINES else target)
         stack.callback(switch.close)
         switch.prepare()
         if switch.bench is None:
@@ -33,16 +34,17 @@ def second_opinion(scene: Scene, target: str = "embedded") -> Iterator[Tracer]:
         driver = Driver(switch, Allocator(), scene.extra_ports)
         for payload in payloads_of(scene.store):
             driver.apply(payload)
+        copy_kubernetes(scene.store.kubernetes, driver.store.kubernetes)
         driver.rest()
         yield Tracer(Replayed(driver, switch, History(), target, scene.frames, scene.generation))
 
 
 @contextmanager
-def _served() -> Iterator[str]:
-    from k8s_p4.target import serve
+def _served(engine: str) -> Iterator[str]:
+    from k8s_p4.target import Options, serve
 
     with tempfile.TemporaryDirectory(prefix="calico-p4-") as folder:
-        server = serve(f"unix:{Path(folder) / 'target.sock'}")
+        server = serve(f"unix:{Path(folder) / 'target.sock'}", options=Options(engine=engine))
         try:
             yield server.address
         finally:
