@@ -8,6 +8,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from k8s_p4.target.engines import ENGINES
+
 _COMMON = {"deadline": None, "print_blob": True, "suppress_health_check": (HealthCheck.too_slow,)}
 settings.register_profile("ci", max_examples=100, **_COMMON)
 settings.register_profile("long", max_examples=5000, **_COMMON)
@@ -18,5 +20,7 @@ if _TARGET == "judge":
     from test.support import judge
 
     judge.everywhere().__enter__()
+elif _TARGET == "dpdk":
+    ENGINES["embedded"] = ENGINES["dpdk"]
 elif _TARGET != "embedded":
-    raise ValueError(f"CALICO_P4_TEST_TARGET is {_TARGET!r}: embedded or judge")
+    raise ValueError(f"CALICO_P4_TEST_TARGET is {_TARGET!r}: embedded, dpdk or judge")

@@ -7,14 +7,27 @@ from typing import Any
 import click
 
 
+def _start_dpdk() -> None:
+    """Start DPDK now, so that what is missing is told before anybody waits for the target."""
+    from k8s_p4.target.dpdk import library
+
+    library.start(True)
+
+
 @click.command(name="target")
 @click.option("--listen", required=True, metavar="ADDRESS", help="unix:PATH or HOST:PORT.")
-def command(listen: str) -> None:
-    """Run the embedded switch as a P4Runtime server until SIGTERM; prints "listening on ADDRESS" when it is ready."""
-    from k8s_p4.target import serve
+@click.option("--engine", type=click.Choice(["embedded", "dpdk"]), default="embedded", show_default=True, help="What executes the pipeline.")
+def command(listen: str, engine: str) -> None:
+    """Run a switch as a P4Runtime server until SIGTERM; prints "listening on ADDRESS" when it is ready.
+
+    The engine dpdk needs what docs/targets.md lists.
+    """
+    from k8s_p4.target import Options, serve
 
     try:
-        server = serve(listen)
+        if engine == "dpdk":
+            _start_dpdk()
+        server = serve(listen, Options(engine=engine))
     except (OSError, RuntimeError, ValueError) as error:
         click.echo(f"calico-p4 target: {listen}: {error}", err=True)
         sys.exit(1)

@@ -12,7 +12,8 @@ from google.protobuf import text_format
 
 from k8s_p4.p4rt import p4r
 from k8s_p4.target.config import unpack_device_config
-from k8s_p4.target.errors import LoadError, Refused, invalid, not_found, not_ready, unimplemented
+from k8s_p4.target.errors import LoadError, Refused, full, invalid, not_found, not_ready, unimplemented
+from k8s_p4.target.match import Identity
 from k8s_p4.target.options import Options
 from k8s_p4.target.packet_io import PacketIo
 from k8s_p4.target.resources import Resources
@@ -164,6 +165,8 @@ class Device:
                     self._quick_update(installed, updates[at])
                 except Refused as refused:
                     results[at] = refused
+            if refusals := installed.pipeline.machine.settle():
+                _blame(installed, updates, results, refusals)
             return results
 
     def _quick_update(self, installed: Installed, update: Any) -> None:
@@ -247,6 +250,15 @@ class Device:
             if name not in found:
                 raise not_found(f"no table {name!r} that learns")
         return [found[name] for name in names or found]
+
+
+def _blame(installed: Installed, updates: Any, results: list[Refused | None], refusals: dict[str, set[Identity]]) -> None:
+    """Refuse the updates whose entries the machine could not keep."""
+    for at, update in enumerate(updates):
+        writer = installed.writers.get(update.entity.table_entry.table_id)
+        refused = refusals.get(writer.schema.state.spec.name) if writer is not None else None
+        if writer is not None and refused and results[at] is None and writer.identity(full_update(update).entity.table_entry) in refused:
+            results[at] = full(f"table {writer.schema.name}: the data plane refuses the entry")
 
 
 def _carry_over(old: Installed, fresh: Installed) -> None:

@@ -11,7 +11,7 @@ from k8s_p4.target.codegen import compile_spec
 from k8s_p4.target.externs import MeterArray, round_up
 from k8s_p4.target.instructions import key_order, key_refs
 from k8s_p4.target.learner import Learner
-from k8s_p4.target.match import Entry, Exact, Lpm, Match, Ternary
+from k8s_p4.target.match import Entry, Exact, Identity, Lpm, Match, Ternary
 from k8s_p4.target.operands import WORD, Scope, metadata_names, told_metadata
 from k8s_p4.target.options import Options
 from k8s_p4.target.spec import Spec, Table, fail
@@ -253,6 +253,10 @@ class Machine:
             if block is None:
                 return
         packet.outcome = LOOP
+
+    def settle(self) -> dict[str, set[Identity]]:
+        """Called when a Write is done; returns entries that could not be kept after all, by table, which are gone then. None here."""
+        return {}
 
     def learners(self) -> Iterator[tuple[TableState, Learner]]:
         """The tables that learn."""

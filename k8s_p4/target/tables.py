@@ -178,6 +178,10 @@ class TableWriter:
             fill_counter(self.schema.direct_counter, 0, message.counter_data)
         return message
 
+    def identity(self, entry: Any) -> Identity:
+        """What identifies an entry (`match.Identity`); raises Refused."""
+        return self._key(entry)
+
     def entry_number(self, entry: Any) -> int:
         """The number by which direct counters know an entry; 0 for the default entry. Raises Refused (NOT_FOUND)."""
         if entry.is_default_action:

@@ -17,21 +17,25 @@ struct metadata_t {
 metadata instanceof metadata_t
 regarray first size 4 initval 0
 regarray second size 4 initval 0
+metarray rate size 4
 
 apply {
 	rx m.port
 	regadd second 0x1 1
 	LABEL :	regwr second 2 0x3
 	regadd second m.port 1
+	meter rate m.port 0x1 0x0 m.port
+	meter rate m.port m.port 0x0 m.port
 	tx m.port
 }
 """
 
 
-def test_two_numbers_go_through_a_field() -> None:
+def test_numbers_go_through_a_field() -> None:
     legal = legalise(SPEC, parse(SPEC))
-    assert re.findall(r"(?:regadd|regwr|mov) .*", legal) == [
+    assert re.findall(r"(?:regadd|regwr|mov|meter) .*", legal) == [
         f"mov m.{INDEX} 0x1", f"regadd second m.{INDEX} 1", f"mov m.{INDEX} 2", f"regwr second m.{INDEX} 0x3", "regadd second m.port 1",
+        f"mov m.{INDEX} 0x1", f"meter rate m.port m.{INDEX} 0x0 m.port", "meter rate m.port m.port 0x0 m.port",
     ]  # fmt: skip
     assert f"LABEL :\tmov m.{INDEX} 2" in legal
     assert [field.name for field in parse(legal).structs["metadata_t"].fields] == ["port", INDEX]

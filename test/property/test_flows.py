@@ -108,13 +108,20 @@ def translate(bench: Bench, version: int) -> None:
 @pytest.mark.parametrize("version", [4, 6], ids=["v4", "v6"])
 @pytest.mark.parametrize("nat", [Nat(), NAT], ids=["plain", "translated"])
 def test_random_conversations(version: int, nat: Nat) -> None:
+    told = converse(version, nat, STEPS)
+    words = ("new", "denied", "established", "no_port", "clash") if nat.pool else ("new", "denied", "established")
+    assert min(told[word] for word in words) > STEPS // 200, told
+
+
+def converse(version: int, nat: Nat, steps: int) -> Counter[str]:
+    """Random conversations against the model; returns what was said how often."""
     rng = Random(SEED * 10 + version)
     bench = Bench()
     talk, model, told = Talk(bench, version), FlowModel(nat=nat), Counter[str]()
     if nat.pool:
         translate(bench, version)
     before: list[Said] = []
-    for step in range(STEPS):
+    for step in range(steps):
         if rng.random() < 0.1:
             change_policy(rng, bench, model)
         talk.wait(rng.choice(PASSES))
@@ -126,5 +133,4 @@ def test_random_conversations(version: int, nat: Nat) -> None:
         assert (verdict(outcome.reason), seen) == expected, f"CALICO_P4_SEED={SEED}, step {step} at {talk.now} s: {packet}, after {before[-6:]}"
         before += [packet] if seen is None else [packet, seen]
     bench.close()
-    words = ("new", "denied", "established", "no_port", "clash") if nat.pool else ("new", "denied", "established")
-    assert min(told[word] for word in words) > STEPS // 200, told
+    return told

@@ -15,6 +15,7 @@ from k8s_p4.target.spec import Spec
 
 _BUCKETS = 0x1000
 """Of a table that learns: DPDK writes all of its memory at the start, so a judge's are small."""
+_GRAIN_NS = 10**9 // 16
 OUTCOMES = {1: "sent", 2: "dropped", 3: "short frame", 4: "no port", 5: "loop"}
 
 
@@ -42,19 +43,24 @@ class Tally:
     """Refused by the executor as cut short."""
 
 
+def small(assembly: str) -> str:
+    """The assembly with small tables where it learns."""
+    return re.sub(r"^(learner .*?\tsize )0x\w+", rf"\g<1>{_BUCKETS:#x}", assembly, flags=re.MULTILINE | re.DOTALL)
+
+
 class JudgedMachine(Machine):
     """The executor's machine with DPDK beside it. What the executor says is what is returned."""
 
     def __init__(self, text: str, spec: Spec, options: Options, lpm_widths: dict[str, int]) -> None:
         super().__init__(spec, options, lpm_widths)
-        text = re.sub(r"^(learner .*?\tsize )0x\w+", rf"\g<1>{_BUCKETS:#x}", text, flags=re.MULTILINE | re.DOTALL)
+        text = small(text)
         for _, learner in self.learners():
             learner.resize(_BUCKETS)
         self.swx = Swx(text, self, options, lpm_widths)
         self._judged = 0
         for state in self.tables.values():
             if state.learner is not None:
-                _forget_together(state.learner, self.swx)
+                _forget_together(state.spec.name, state.learner, self.swx)
 
     def run(self, frame: bytes, port: int, now: int, trace: bool = False) -> Packet:
         """As `Machine.run`; raises Disagreement."""
@@ -66,7 +72,7 @@ class JudgedMachine(Machine):
         theirs = self.swx.run(frame, port, now)
         Tally.packets += 1
         self._judged += 1
-        differences = [*self._differences(packet, theirs), *self._counters()]
+        differences = [*self._differences(packet, theirs), *self._counters(), *self._learned(now)]
         if differences:
             where = f"frame {frame.hex()} into port {port} at {now} ns"
             raise Disagreement("\n  ".join((f"the executor and DPDK differ: {where}", *differences)))
@@ -99,6 +105,16 @@ class JudgedMachine(Machine):
                 if cells[index] != theirs[index]:
                     yield f"{name}[{index}]: {cells[index]}, DPDK: {theirs[index]}"
 
+    def _learned(self, now: int) -> Iterator[str]:
+        """From time to time, what was learned: keys, actions, parameters, and when they expire but for DPDK's grain."""
+        for state, learner in self.learners() if self._judged % 32 == 0 else ():
+            mine = {each.key: (each.entry[4].name, each.entry[1], each.expires) for each in learner.live(now)}
+            theirs = {each.key: (each.action, each.params, each.expires) for each in self.swx.learned(state.spec.name, now)}
+            for key in mine.keys() | theirs.keys():
+                one, other = mine.get(key), theirs.get(key)
+                if one is None or other is None or one[:2] != other[:2] or abs(one[2] - other[2]) > _GRAIN_NS:
+                    yield f"learned in {state.spec.name}, key {key:#x}: {one}, DPDK: {other}"
+
     def _differences(self, ours: Packet, theirs: Packet) -> Iterator[str]:
         if ours.outcome != theirs.outcome:
             yield f"{OUTCOMES[ours.outcome]}, DPDK: {OUTCOMES[theirs.outcome]}"
@@ -116,7 +132,7 @@ def _counted(cells: list[int]) -> list[int]:
     return [index for index, value in enumerate(cells) if value]
 
 
-def _forget_together(learner: Learner, swx: Swx) -> None:
+def _forget_together(name: str, learner: Learner, swx: Swx) -> None:
     """What a learner is told to forget, DPDK forgets."""
 
     class Together(Learner):
@@ -125,5 +141,11 @@ def _forget_together(learner: Learner, swx: Swx) -> None:
         def clear(self) -> int:
             swx.forget()
             return super().clear()
+
+        def forget(self) -> None:
+            for learned in list(swx.learned(name, 0)):
+                if self.found is not None and learned.key == self.found.key:
+                    swx.unlearn(name, learned.place)
+            super().forget()
 
     learner.__class__ = Together

@@ -16,8 +16,10 @@ from importlib import resources
 from pathlib import Path
 
 SOURCE = "CALICO_P4_DPDK_SOURCE"
-"""Names the directory with DPDK's lib/pipeline; default: `pipeline` in the directory of what was made."""
-_FILES = ("rte_swx_pipeline.c", "rte_swx_ctl.c", "rte_swx_pipeline_spec.c", "rte_swx_pipeline_internal.h", "rte_swx_pipeline_spec.h")
+"""Names the directory with the files needed of DPDK's lib/pipeline and lib/table; default: `source` in the directory of what was made."""
+_FILES = ("rte_swx_pipeline.c", "rte_swx_ctl.c", "rte_swx_pipeline_spec.c", "rte_swx_pipeline_internal.h", "rte_swx_pipeline_spec.h",
+          "rte_swx_table_learner.c", "rte_swx_keycmp.c", "rte_swx_keycmp.h")  # fmt: skip
+_INCLUDED = "rte_swx_table_learner.c"  # by engine.c
 _VERSION = "22.11"
 _LIBRARIES = ("port", "table", "acl", "meter", "hash", "mempool", "mempool_ring", "mbuf", "ring", "ethdev", "eal")
 # Some 100 runs of instructions between look-ups are what DPDK has room for by itself; a program of ours has more.
@@ -46,6 +48,8 @@ struct rte_swx_pipeline;
 uint64_t engine_clock(void);
 struct port_out_runtime *engine_out(struct rte_swx_pipeline *p, uint64_t port_id);
 #define rte_get_tsc_cycles engine_clock
+uint64_t engine_hz(void);
+#define rte_get_tsc_hz engine_hz
 """
 
 
@@ -59,12 +63,12 @@ def cache() -> Path:
 
 
 def source() -> Path:
-    """The directory of DPDK's lib/pipeline.
+    """The directory of DPDK's files.
 
     Raises:
         DpdkMissing: a file is not there.
     """
-    where = Path(os.environ.get(SOURCE) or cache() / "pipeline")
+    where = Path(os.environ.get(SOURCE) or cache() / "source")
     for name in _FILES:
         if not (where / name).is_file():
             raise DpdkMissing(f"no libdpdk: {name} of DPDK {_VERSION}'s source package is not in {where} ({SOURCE} names another directory)")
@@ -103,7 +107,7 @@ def engine() -> Path:
         DpdkMissing: something it is made of is not there.
     """
     text = resources.files(__package__).joinpath("engine.c").read_text(encoding="utf-8")
-    texts = [_PROLOGUE + text, *(_PROLOGUE + _patched()[name] for name in _FILES if name.endswith(".c"))]
+    texts = [_PROLOGUE + text, *(_PROLOGUE + _patched()[name] for name in _FILES if name.endswith(".c") and name != _INCLUDED)]
     return _compile("engine", texts, ("-Wl,--no-as-needed", *(f"-lrte_{name}" for name in _LIBRARIES)))
 
 
@@ -142,7 +146,7 @@ def _patched() -> dict[str, str]:
 
 
 def _compile(stem: str, texts: list[str], libraries: tuple[str, ...]) -> Path:
-    headers = {name: text for name, text in _patched().items() if name.endswith(".h")}
+    headers = {name: text for name, text in _patched().items() if name.endswith(".h") or name == _INCLUDED}
     digest = hashlib.sha256("\0".join((*texts, *headers.values(), *_DEFINES, *_flags(), *libraries)).encode()).hexdigest()
     made = cache() / f"{stem}-{digest[:16]}.so"
     if made.exists():

@@ -1,13 +1,13 @@
 /* The DPDK engine: a pipeline of DPDK's SWX library in this process, frames in and out of memory.
  *
  * Compiled on the user's machine together with DPDK's lib/pipeline, from the source package of the libdpdk that is installed, with offsets
- * of operands widened (build.py). Three things are added, none of them to how a packet is processed:
+ * of operands widened (build.py). Four things are added, none of them to how a packet is processed:
  *
  * - Ports in memory: any number of them, by number, behind the one input port and the one output port that the library is told of.
  *   A port number needs no array, so none can be beyond its end (DPDK 22.11 reads past it; later releases drop).
- * - Virtual time, on request: the library asks the CPU's time stamp counter when it looks up or adds a learned entry, and passes the
- *   answer to functions of another library. Those are replaced here by ones that pass on a time of ours, 2^36 ticks a second: expiry
- *   is kept in units of 2^32 ticks, so its grain is 1/16 s then.
+ * - Virtual time, on request, in place of the CPU's clock: 2^36 ticks a second. Expiry is kept in units of 2^32 ticks, so its grain is
+ *   1/16 s then.
+ * - What has been learned can be listed and forgotten.
  * - Poison, on request: metadata and headers hold a pattern when a packet begins, instead of an earlier packet's bytes.
  *
  * One thread may use an engine at a time; nothing here locks.
@@ -15,7 +15,6 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -27,11 +26,18 @@
 
 #include "rte_swx_pipeline_internal.h"
 
+/* Whole, for what it has learned is not to be had otherwise; the pipeline has a struct of that name as well. */
+#define table learner_table
+#define table_params learner_table_params
+#include "rte_swx_table_learner.c"
+#undef table
+#undef table_params
+
 #define HEADROOM 1024
 #define ROOM 65536
 #define PATTERN 0xA5
-#define LEARNERS_MAX 64
-#define SNAPSHOT 1024
+#define FIRST_TICK (1ULL << 40)
+#define LAST_TICK 0xE000000000000000ULL
 #define SECOND_BITS 36
 #define METADATA_MAX 65536
 #define DROP_PORT 0xFFFFFFFF
@@ -53,6 +59,7 @@ struct engine {
 	struct rte_swx_ctl_pipeline *ctl;
 	struct port_out_runtime out, dropped;
 	uint32_t port_in, port_out;
+	uint64_t epoch; /* what virtual time counts from, in ticks */
 	bool waiting, poison;
 	uint32_t metadata_size, headers_size;
 	uint8_t *end; /* of the frame that is under way */
@@ -62,117 +69,31 @@ struct engine {
 };
 
 static bool virtual_time;
-static uint64_t now_ticks = 1ULL << 40, epoch_ticks = 1ULL << 40;
+static uint64_t now_ticks;
+
+/* The rate under its own name again. */
+#undef rte_get_tsc_hz
+uint64_t rte_get_tsc_hz(void);
+static uint64_t
+real_hz(void)
+{
+	return rte_get_tsc_hz();
+}
+#define rte_get_tsc_hz engine_hz
 
 /* Time */
 
+/* In place of the CPU's time stamp counter and its rate (build.py). */
 uint64_t
 engine_clock(void)
 {
 	return virtual_time ? now_ticks : rte_rdtsc();
 }
 
-static void *
-next(const char *name)
-{
-	void *found = dlsym(RTLD_NEXT, name);
-
-	if (!found)
-		abort();
-	return found;
-}
-
 uint64_t
-rte_get_tsc_hz(void)
+engine_hz(void)
 {
-	static uint64_t (*real)(void);
-
-	if (virtual_time)
-		return 1ULL << SECOND_BITS;
-	if (!real)
-		real = next("rte_get_tsc_hz");
-	return real();
-}
-
-int
-rte_swx_table_learner_lookup(void *table, void *mailbox, uint64_t time, uint8_t **key, uint64_t *action_id, uint8_t **action_data,
-			     size_t *entry_id, int *hit)
-{
-	static __typeof__(&rte_swx_table_learner_lookup) real;
-
-	if (!real)
-		real = next("rte_swx_table_learner_lookup");
-	return real(table, mailbox, virtual_time ? now_ticks : time, key, action_id, action_data, entry_id, hit);
-}
-
-uint32_t
-rte_swx_table_learner_add(void *table, void *mailbox, uint64_t time, uint64_t action_id, uint8_t *action_data, uint32_t timeout_id)
-{
-	static __typeof__(&rte_swx_table_learner_add) real;
-
-	if (!real)
-		real = next("rte_swx_table_learner_add");
-	return real(table, mailbox, virtual_time ? now_ticks : time, action_id, action_data, timeout_id);
-}
-
-void
-rte_swx_table_learner_rearm(void *table, void *mailbox, uint64_t time)
-{
-	static __typeof__(&rte_swx_table_learner_rearm) real;
-
-	if (!real)
-		real = next("rte_swx_table_learner_rearm");
-	real(table, mailbox, virtual_time ? now_ticks : time);
-}
-
-void
-rte_swx_table_learner_rearm_new(void *table, void *mailbox, uint64_t time, uint32_t timeout_id)
-{
-	static __typeof__(&rte_swx_table_learner_rearm_new) real;
-
-	if (!real)
-		real = next("rte_swx_table_learner_rearm_new");
-	real(table, mailbox, virtual_time ? now_ticks : time, timeout_id);
-}
-
-/* Learner tables as they were made: forgetting everything is putting that back. */
-static struct {
-	void *table;
-	uint64_t size;
-	uint8_t head[SNAPSHOT];
-} learners[LEARNERS_MAX];
-static unsigned n_learners;
-
-void *
-rte_swx_table_learner_create(struct rte_swx_table_learner_params *params, int numa_node)
-{
-	static __typeof__(&rte_swx_table_learner_create) real;
-	void *table;
-
-	if (!real)
-		real = next("rte_swx_table_learner_create");
-	table = real(params, numa_node);
-	if (table && n_learners < LEARNERS_MAX) {
-		learners[n_learners].table = table;
-		learners[n_learners].size = rte_swx_table_learner_footprint_get(params);
-		memcpy(learners[n_learners].head, table, RTE_MIN((uint64_t)SNAPSHOT, learners[n_learners].size));
-		n_learners++;
-	}
-	return table;
-}
-
-void
-rte_swx_table_learner_free(void *table)
-{
-	static __typeof__(&rte_swx_table_learner_free) real;
-	unsigned i;
-
-	if (!real)
-		real = next("rte_swx_table_learner_free");
-	for (i = 0; i < n_learners; i++)
-		if (learners[i].table == table)
-			learners[i] = learners[--n_learners];
-	real(table);
+	return virtual_time ? 1ULL << SECOND_BITS : real_hz();
 }
 
 /* Start */
@@ -292,6 +213,7 @@ engine_open(const char *name, const char *library, const char *io, int poison, i
 		return NULL;
 	}
 	e->poison = poison;
+	e->epoch = FIRST_TICK;
 	e->p->in[0].pkt_rx = rx;
 	e->p->in[0].obj = e;
 	/* `drop` is sending to the last of the ports: of none, that is DROP_PORT. */
@@ -315,21 +237,72 @@ engine_close(struct engine *e)
 	free(e);
 }
 
-/* Forget everything learned, of all engines. */
-void
-engine_forget(void)
+/* Learned entries. A learner is known by its place among those of the program, an entry by its bucket and place there. */
+
+static struct learner_table *
+learner_get(struct engine *e, uint32_t learner)
 {
-	unsigned i;
+	struct rte_swx_pipeline *p = e->p;
+
+	return p->table_state[p->n_tables + p->n_selectors + learner].obj;
+}
+
+static void
+set_time(struct engine *e, uint64_t ns)
+{
+	now_ticks = e->epoch + (uint64_t)(((unsigned __int128)ns << SECOND_BITS) / 1000000000);
+}
+
+/* The first live entry from a position on: its position, -1 if there is none. `left`: ns until it expires. */
+int64_t
+engine_learned(struct engine *e, uint32_t learner, int64_t from, uint64_t ns, uint8_t *key, uint64_t *action, uint8_t *data, uint64_t *left)
+{
+	struct learner_table *t = learner_get(e, learner);
+	int64_t at, end = t->params.n_buckets * TABLE_KEYS_PER_BUCKET;
+	uint64_t now;
+
+	set_time(e, ns);
+	now = engine_clock();
+	for (at = from; at < end; at++) {
+		struct table_bucket *b = table_bucket_get(t, at / TABLE_KEYS_PER_BUCKET);
+		size_t i = at % TABLE_KEYS_PER_BUCKET;
+		uint64_t *found = table_bucket_data_get(t, b, i), expires = (uint64_t)b->time[i] << 32;
+
+		if (expires <= now)
+			continue;
+		memcpy(key, table_bucket_key_get(t, b, i), t->params.key_size);
+		*action = found[0];
+		memcpy(data, &found[1], t->params.action_data_size);
+		*left = (uint64_t)((unsigned __int128)(expires - now) * 1000000000 / engine_hz());
+		return at;
+	}
+	return -1;
+}
+
+void
+engine_unlearn(struct engine *e, uint32_t learner, int64_t at)
+{
+	struct learner_table *t = learner_get(e, learner);
+
+	table_bucket_get(t, at / TABLE_KEYS_PER_BUCKET)->time[at % TABLE_KEYS_PER_BUCKET] = 0;
+}
+
+/* Forget everything learned. */
+void
+engine_forget(struct engine *e)
+{
+	uint32_t i;
 
 	/* With virtual time it is enough that a day passes; the clock has room for some 2,000 of them. */
-	if (virtual_time && epoch_ticks < 0xE000000000000000ULL) {
-		epoch_ticks += 100000ULL << SECOND_BITS;
+	if (virtual_time && e->epoch < LAST_TICK) {
+		e->epoch += 100000ULL << SECOND_BITS;
 		return;
 	}
-	epoch_ticks = 1ULL << 40;
-	for (i = 0; i < n_learners; i++) {
-		memset(learners[i].table, 0, learners[i].size);
-		memcpy(learners[i].table, learners[i].head, RTE_MIN((uint64_t)SNAPSHOT, learners[i].size));
+	e->epoch = FIRST_TICK;
+	for (i = 0; i < e->p->n_learners; i++) {
+		struct learner_table *t = learner_get(e, i);
+
+		memset(t->buckets, 0, t->params.n_buckets << t->params.bucket_size_log2);
 	}
 }
 
@@ -411,7 +384,7 @@ engine_run(struct engine *e, uint32_t port, const uint8_t *frame, uint32_t lengt
 
 	if (length > ROOM)
 		return NULL;
-	now_ticks = epoch_ticks + (uint64_t)(((unsigned __int128)ns << SECOND_BITS) / 1000000000);
+	set_time(e, ns);
 	memcpy(&e->buffer[HEADROOM], frame, length);
 	/* Bytes beyond the frame are not those of the last one. */
 	memset(&e->buffer[HEADROOM + length], e->poison ? PATTERN : 0, HEADROOM);

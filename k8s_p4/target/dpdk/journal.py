@@ -38,6 +38,10 @@ class Journal:
         self._match.remove(identity)
         self.changed.add(identity)
 
+    def drop(self, identity: Identity) -> None:
+        """Remove what was put but could not be kept."""
+        self._match.remove(identity)
+
     def items(self) -> Iterator[tuple[Identity, Entry]]:
         """All of them."""
         return self._match.items()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from k8s_p4.target.instructions import key_refs
-from k8s_p4.target.match import Entry, Identity
+from k8s_p4.target.match import Identity
 from k8s_p4.target.operands import WORD, Scope
 from k8s_p4.target.runtime import TableState
 
@@ -26,6 +26,11 @@ class Place(NamedTuple):
 def put(buffer: bytearray, place: Place, value: int) -> None:
     """Write a value."""
     buffer[place.at : place.at + place.size] = value.to_bytes(place.size, "little" if place.order == "little" else "big")
+
+
+def get(data: bytes, place: Place) -> int:
+    """Read a value."""
+    return int.from_bytes(data[place.at : place.at + place.size], "little" if place.order == "little" else "big")
 
 
 class SwxKey(NamedTuple):
@@ -64,6 +69,18 @@ class KeyLayout:
             return SwxKey(self._bytes(identity[1] << beyond), self._bytes(self._full & ~((1 << beyond) - 1)))
         return SwxKey(self._bytes(identity), None)
 
+    def packed(self, key: bytes) -> int:
+        """The packed key of a learned entry; the inverse of `key`."""
+        value = 0
+        for place, width in zip(self._places, self._widths, strict=True):
+            value = value << width | get(key, place)
+        return value
+
+    @property
+    def size(self) -> int:
+        """Bytes of a key."""
+        return self._size
+
     def priority(self, identity: Identity) -> int:
         """DPDK's priority, of which the smallest wins."""
         if self.ternary:
@@ -78,20 +95,28 @@ class KeyLayout:
         return bytes(buffer)
 
 
-def argument_writer(bits: list[int]) -> Callable[[Entry], bytes]:
-    """A function from an entry to its action's data; `bits` of each argument, negative for network order."""
-    places, at = [], 0
-    for each in bits:
-        places.append(Place(at, abs(each) // 8, "big" if each < 0 or each > WORD else "little"))
-        at += abs(each) // 8
+class Arguments:
+    """An action's number on DPDK, and how its arguments lie in an entry's data."""
 
-    def write(entry: Entry) -> bytes:
-        buffer = bytearray(at)
-        for place, value in zip(places, entry[1], strict=True):
+    def __init__(self, number: int, bits: list[int]) -> None:
+        """`bits` of each argument, negative for network order."""
+        self.number = number
+        self._places: list[Place] = []
+        self.size = 0
+        for each in bits:
+            self._places.append(Place(self.size, abs(each) // 8, "big" if each < 0 or abs(each) > WORD else "little"))
+            self.size += abs(each) // 8
+
+    def data(self, params: tuple[int, ...]) -> bytes:
+        """The data of these arguments."""
+        buffer = bytearray(self.size)
+        for place, value in zip(self._places, params, strict=True):
             put(buffer, place, value)
         return bytes(buffer)
 
-    return write
+    def params(self, data: bytes) -> tuple[int, ...]:
+        """The arguments of that data."""
+        return tuple(get(data, place) for place in self._places)
 
 
 def metadata_reader(scope: Scope) -> Callable[[bytes], list[int]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import gc
 import tempfile
 from pathlib import Path
 
 from k8s_p4.target.dpdk.build import DpdkMissing, engine, program
 
-# Ordinary memory, taken as it is used: tables that learn are of the size the program asks for.
-_MEGABYTES = 3072
+# Ordinary memory, taken as it is used. The program as it is needs some two gigabytes, and as much again while another takes its place.
+_MEGABYTES = 6144
 _PORTS = "port in 0 fd 0 mtu 1500 mempool frames bsz 1\nport out 0 fd 1 bsz 1\n"
 SENT, DROPPED, SHORT_FRAME = 1, 2, 3
 
@@ -32,7 +33,9 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
         ("engine_codegen", ctypes.c_int, (text, text, ctypes.POINTER(number), ctypes.POINTER(text))),
         ("engine_open", handle, (text, text, text, ctypes.c_int, status)),
         ("engine_close", None, (handle,)),
-        ("engine_forget", None, ()),
+        ("engine_forget", None, (handle,)),
+        ("engine_learned", ctypes.c_int64, (handle, number, ctypes.c_int64, wide, data, ctypes.POINTER(wide), data, ctypes.POINTER(wide))),
+        ("engine_unlearn", None, (handle, number, ctypes.c_int64)),
         ("engine_action", ctypes.c_int64, (handle, text)),
         ("engine_argument", ctypes.c_int, (handle, number, number)),
         ("engine_add", ctypes.c_int, (handle, text, data, data, number, wide, data)),
@@ -66,12 +69,19 @@ def start(virtual_time: bool) -> ctypes.CDLL:
 def open_pipeline(name: str, spec: str, library: ctypes.CDLL, poison: bool) -> int:
     """A pipeline of that assembly; the handle for the other functions. Raises ValueError: DPDK refuses it."""
     compiled = program(spec, library)
+    handle, status = _open(name, compiled, library, poison)
+    if not handle:
+        gc.collect()  # pipelines nobody has any more may still hold the memory
+        handle, status = _open(name, compiled, library, poison)
+    if not handle:
+        raise ValueError(f"pipeline.spec: DPDK refuses to build the pipeline (error {status})")
+    return handle
+
+
+def _open(name: str, compiled: Path, library: ctypes.CDLL, poison: bool) -> tuple[int, int]:
     status = ctypes.c_int()
     with tempfile.NamedTemporaryFile("w", suffix=".io") as ports:
         ports.write(_PORTS)
         ports.flush()
         handle = library.engine_open(name.encode(), bytes(compiled), bytes(Path(ports.name)), poison, ctypes.byref(status))
-    if not handle:
-        raise ValueError(f"pipeline.spec: DPDK refuses to build the pipeline (error {status.value})")
-    number: int = handle
-    return number
+    return handle or 0, status.value

@@ -1,11 +1,16 @@
-"""The engine as a machine like the embedded one: it can do neither traces nor list what was learned."""
+"""The engine as a machine like the embedded one, but for traces and meters."""
 
 from __future__ import annotations
 
-from k8s_p4.target.dpdk.swx import Swx
+from collections.abc import Iterator
+
+from k8s_p4.target.dpdk.swx import Learned, Swx
 from k8s_p4.target.errors import unimplemented
+from k8s_p4.target.externs import Meter
+from k8s_p4.target.learner import LearnedEntry, Learner
+from k8s_p4.target.match import Entry, Identity
 from k8s_p4.target.options import Options
-from k8s_p4.target.runtime import Machine, Packet
+from k8s_p4.target.runtime import Machine, Packet, TableState
 from k8s_p4.target.spec import Spec
 
 
@@ -16,6 +21,14 @@ class DpdkMachine(Machine):
         super().__init__(spec, options, lpm_widths)
         self._swx = Swx(text, self, options, lpm_widths)
         self.registers = dict(self._swx.registers)
+        for array in self.meters.values():
+            array.meters = _NoMeters()
+        for state, _ in list(self.learners()):
+            state.learner = SwxLearner(self, self._swx, state)
+
+    def settle(self) -> dict[str, set[Identity]]:
+        """As `Machine.settle`: what DPDK refuses is taken out again."""
+        return self._swx.commit()
 
     def run(self, frame: bytes, port: int, now: int, trace: bool = False) -> Packet:
         """As `Machine.run`.
@@ -26,3 +39,56 @@ class DpdkMachine(Machine):
         if trace:
             raise unimplemented("DPDK traces no packets: ask the embedded engine")
         return self._swx.run(frame, port, now)
+
+
+class _NoMeters(dict[int, Meter]):
+    """A meter that is asked for must not be missing silently."""
+
+    def __setitem__(self, index: int, meter: Meter) -> None:
+        raise unimplemented("this engine configures no meters")
+
+
+class SwxLearner(Learner):
+    """A table that learns on DPDK: what it holds is read there, whenever asked."""
+
+    __slots__ = ("_machine", "_state", "_swx")
+
+    def __init__(self, machine: Machine, swx: Swx, state: TableState) -> None:
+        super().__init__(1, state.spec.timeouts, lambda key: b"")
+        self._machine, self._swx, self._state = machine, swx, state
+
+    def clear(self) -> int:
+        """Forget everything; returns how many entries there had been since the program started, expired ones not counted."""
+        if not hasattr(self, "_swx"):  # while it is made
+            return super().clear()
+        held = list(self._swx.learned(self._state.spec.name, 0))
+        for learned in held:
+            self._swx.unlearn(self._state.spec.name, learned.place)
+        return len(held)
+
+    def live(self, now: int) -> Iterator[LearnedEntry]:
+        """The entries that have not expired."""
+        return (self._entry(learned, now) for learned in self._swx.learned(self._state.spec.name, now))
+
+    def _entry(self, learned: Learned, now: int) -> LearnedEntry:
+        # DPDK does not keep when it learned something: as if just now.
+        entry = LearnedEntry(learned.key, learned.place // 4, learned.place % 4, now)
+        action = self._machine.actions[learned.action]
+        entry.entry = (action.function, learned.params, learned.place + 1, 0, action, None)
+        entry.expires = learned.expires
+        return entry
+
+    def expired(self, now: int) -> int:
+        """Always 0: DPDK does not count what ran out."""
+        return 0
+
+    def lookup(self, key: int, now: int) -> Entry | None:
+        """The entry of the key, if there is one and it has not expired."""
+        self.found = next((entry for entry in self.live(now) if entry.key == key), None)
+        return None if self.found is None else self.found.entry
+
+    def forget(self) -> None:
+        """Remove the entry just found."""
+        if self.found is not None:
+            self._swx.unlearn(self._state.spec.name, self.found.bucket * 4 + self.found.place)
+            self.found = None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ctypes
 import itertools
 import weakref
-from collections.abc import Iterator, MutableSequence
-from typing import Any, overload
+from collections.abc import Callable, Iterator, MutableSequence
+from typing import Any, NamedTuple, overload
 
 from k8s_p4.target.dpdk import library
 from k8s_p4.target.dpdk.build import DpdkMissing
 from k8s_p4.target.dpdk.journal import Journal
-from k8s_p4.target.dpdk.keys import KeyLayout, SwxKey, argument_writer, metadata_reader
+from k8s_p4.target.dpdk.keys import Arguments, KeyLayout, SwxKey, metadata_reader
 from k8s_p4.target.dpdk.legal import legalise
 from k8s_p4.target.errors import LoadError
 from k8s_p4.target.match import Entry, Identity
@@ -20,11 +20,18 @@ from k8s_p4.target.options import Options
 from k8s_p4.target.runtime import LOOP, Machine, Packet, TableState
 from k8s_p4.target.spec import parse
 
+_DATA_SIZE = 4096
 _NUMBERS = itertools.count(1)
 
 
-class CommitError(RuntimeError):
-    """DPDK refused what had been written; it then has none of it."""
+class Learned(NamedTuple):
+    """A learned entry: its place in the table, packed key, action and parameters, and when it expires, in ns of virtual time."""
+
+    place: int
+    key: int
+    action: str
+    params: tuple[int, ...]
+    expires: int
 
 
 class _Table:
@@ -58,6 +65,27 @@ class _Table:
             else:
                 rivals.add(identity)
         return changed
+
+
+class _Packet(Packet):
+    """A packet whose metadata are read only when somebody asks: there are a thousand fields."""
+
+    __slots__ = ("_values", "raw", "reader")
+
+    _values: list[int]
+    raw: bytes
+    reader: Callable[[bytes], list[int]]
+
+    @property
+    def metadata(self) -> list[int]:
+        """The fields' values, none if the packet never ended."""
+        if not self._values and hasattr(self, "raw"):
+            self._values = self.reader(self.raw)
+        return self._values
+
+    @metadata.setter
+    def metadata(self, value: list[int]) -> None:
+        self._values = value
 
 
 class Registers(MutableSequence[int]):
@@ -116,42 +144,51 @@ class Swx:
         self._metadata_size = sum(field.bits for field in machine.spec.structs[machine.spec.metadata].fields) // 8
         self._read_metadata = metadata_reader(Scope(machine.spec))
         self._actions = {name: self._action(name, len(action.widths)) for name, action in machine.actions.items()}
+        self._by_number = {arguments.number: (name, arguments) for name, arguments in self._actions.items()}
+        learners = [table for table in self._tables if table.learns]
+        self._learners = {table.state.spec.name: (number, table.layout) for number, table in enumerate(learners)}
         self.registers: dict[str, Registers] = {name: Registers(self, name, len(cells)) for name, cells in machine.registers.items()}
 
-    def _action(self, name: str, arguments: int) -> tuple[int, Any]:
+    def _action(self, name: str, arguments: int) -> Arguments:
         number = self._library.engine_action(self._handle, name.encode())
         if number < 0:
             raise LoadError(f"DPDK has no action {name!r} of the assembly")
-        return number, argument_writer([self._library.engine_argument(self._handle, number, at) for at in range(arguments)])
+        return Arguments(number, [self._library.engine_argument(self._handle, number, at) for at in range(arguments)])
 
-    def commit(self) -> None:
-        """Do what was written since the last time; raises CommitError, and then nothing of it is done."""
-        wrong = 0
-        touched = False
-        for table in self._tables:
-            for key, identity, entry in table.changes():
-                touched = True
-                wrong = wrong or self._change(table, key, identity, entry)
-            if table.state.default[0] is not table.default and not table.learns:
-                touched = True
-                wrong = wrong or self._default(table)
-        status = self._library.engine_commit(self._handle) if touched else 0
-        if wrong or status:
-            raise CommitError(f"DPDK refuses entries (error {wrong or status})")
+    def commit(self) -> dict[str, set[Identity]]:
+        """Do what was written since the last time. Returns what DPDK refuses, by table: it is taken out again.
+
+        A failed commit throws everything pending away, so it is tried again entry by entry.
+        """
+        if not any(table.journal.changed or table.state.default[0] is not table.default for table in self._tables):
+            return {}
+        changes = [(table, *change) for table in self._tables for change in table.changes()]
+        defaults = [table for table in self._tables if table.state.default[0] is not table.default and not table.learns]
+        wrong = [self._change(*change) for change in changes] + [self._default(table) for table in defaults]
+        if not self._library.engine_commit(self._handle) and not any(wrong):
+            return {}
+        refused: dict[str, set[Identity]] = {}
+        for change in changes:
+            if self._change(*change) or self._library.engine_commit(self._handle):
+                table, _, identity, entry = change
+                refused.setdefault(table.state.spec.name, set()).add(identity)
+                if entry is not None:
+                    table.journal.drop(identity)
+        return refused
 
     def _change(self, table: _Table, key: SwxKey, identity: Identity, entry: Entry | None) -> int:
         priority = table.layout.priority(identity)
         if entry is None:
             self._library.engine_delete(self._handle, table.name, key.key, key.mask, priority)
             return 0
-        action, data = self._actions[entry[4].name]
-        status: int = self._library.engine_add(self._handle, table.name, key.key, key.mask, priority, action, data(entry))
+        action = self._actions[entry[4].name]
+        status: int = self._library.engine_add(self._handle, table.name, key.key, key.mask, priority, action.number, action.data(entry[1]))
         return status
 
     def _default(self, table: _Table) -> int:
         entry = table.default = table.state.default[0]
-        action, data = self._actions[entry[4].name]
-        status: int = self._library.engine_default(self._handle, table.name, action, data(entry))
+        action = self._actions[entry[4].name]
+        status: int = self._library.engine_default(self._handle, table.name, action.number, action.data(entry[1]))
         return status
 
     def read_register(self, name: bytes, index: int) -> int:
@@ -166,21 +203,37 @@ class Swx:
         if self._library.engine_write(self._handle, name, index, value):
             raise IndexError(index)
 
+    def learned(self, table: str, now: int) -> Iterator[Learned]:
+        """What a table that learns holds and has not expired."""
+        number, layout = self._learners[table]
+        key, data = ctypes.create_string_buffer(layout.size), ctypes.create_string_buffer(_DATA_SIZE)
+        action, left = ctypes.c_uint64(), ctypes.c_uint64()
+        at = 0
+        while (at := self._library.engine_learned(self._handle, number, at, now, key, ctypes.byref(action), data, ctypes.byref(left))) >= 0:
+            name, arguments = self._by_number[action.value]
+            yield Learned(at, layout.packed(key.raw), name, arguments.params(data.raw), now + left.value)
+            at += 1
+
+    def unlearn(self, table: str, place: int) -> None:
+        """Forget one learned entry, by its place."""
+        self._library.engine_unlearn(self._handle, self._learners[table][0], place)
+
     def forget(self) -> None:
-        """Forget everything learned; DPDK's tables are of one process, and so is this."""
-        self._library.engine_forget()
+        """Forget everything learned."""
+        self._library.engine_forget(self._handle)
 
     def run(self, frame: bytes, port: int, now: int) -> Packet:
         """One frame through the program, after what was written before it; `now` in ns of virtual time."""
         self.commit()
-        packet = Packet(frame, port, now, False)
+        packet = _Packet(frame, port, now, False)
+        packet.reader = self._read_metadata
         answer = self._library.engine_run(self._handle, port, frame, len(frame), now)
         if not answer:
             packet.outcome = LOOP
             return packet
         result = answer.contents
         packet.outcome, packet.port_out, packet.passes = result.outcome, result.port, result.passes
-        packet.metadata = self._read_metadata(ctypes.string_at(result.metadata, self._metadata_size))
+        packet.raw = ctypes.string_at(result.metadata, self._metadata_size)
         # What is sent is complete: nothing is left to be put behind it.
         packet.frame = ctypes.string_at(result.frame, result.length) if result.outcome == library.SENT else b""
         return packet

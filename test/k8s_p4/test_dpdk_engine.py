@@ -1,0 +1,138 @@
+"""The engine "dpdk" as a target: our P4Runtime server in front, DPDK's SWX library behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from google.rpc import code_pb2
+
+from k8s_p4 import artefacts
+from k8s_p4.p4rt import p4r
+from k8s_p4.target import EmbeddedClient, InProcessTarget, Options, pack_device_config, unpack_device_config
+from k8s_p4.target.dpdk import build
+from test.support.judge import small
+from test.support.p4target import DELETE, INSERT, MODIFY, Session, rows
+from test.support.p4target import session as opened
+
+if build.missing():
+    pytest.skip(build.missing(), allow_module_level=True)
+
+ONE, TWO = 0x0A000001, 0x0A000002
+_FULL = unpack_device_config(artefacts.device_config())
+CONFIG = pack_device_config(small(_FULL.spec), _FULL.context, _FULL.entries)
+"""Our program with small tables where it learns: DPDK writes all of their memory at the start."""
+
+
+@pytest.fixture
+def session() -> Iterator[Session]:
+    target = InProcessTarget(Options(engine="dpdk"))
+    with opened(target.channel, artefacts.p4info(), CONFIG) as session:
+        yield session
+    target.stop()
+
+
+def identity(session: Session, address: int, number: int) -> tuple[int, object]:
+    return INSERT, session.entry("src_identity_host_v4", (address,), ("set_identity", number))
+
+
+def test_packets_rows_and_counters(session: Session) -> None:
+    frame, port = session.allow_one()
+    injected = session.bench.inject(port, frame)
+    assert [out for out, _ in injected.outputs] == [session.bench.ensure_port("cali2")]
+    assert injected.metadata["egress_slot"] == 30
+    session.write((DELETE, session.entry("local_v4", (TWO,))))
+    session.bench.clear_learned()
+    assert not session.bench.inject(port, frame).outputs
+    session.insert("local_v4", (TWO,), ("to_workload_closed", 2, 4, 102))
+    closed = session.bench.inject(port, frame)
+    assert (closed.outputs, closed.metadata["reason"]) == ((), 4)
+    session.write((MODIFY, session.entry("local_v4", (TWO,), ("to_workload", 2, 2, 102))))
+    assert session.bench.inject(port, frame).outputs
+    assert rows(session.entries("local_v4")) == rows([session.entry("local_v4", (a,), ("to_workload", n, n, 100 + n)) for n, a in ((1, ONE), (2, TWO))])
+
+
+def test_what_is_learned_is_listed_and_forgotten(session: Session) -> None:
+    frame, port = session.allow_one()
+    session.bench.inject(port, frame)
+    learned = session.bench.learned()
+    assert {entry.table.rpartition(".")[2] for entry in learned} == {"flow_v4"} and len(learned) == 2
+    ports = [tuple(value for name, value in entry.key.items() if name.endswith("_port")) for entry in learned]
+    assert sorted(ports) == [(80, 40000), (40000, 80)]
+    assert all(119 < entry.expires_in_seconds <= 120 for entry in learned), learned
+    assert sum(session.bench.learned_counts().values()) == 2
+    assert session.bench.forget_learned(learned[:1]) == 1
+    assert [entry.key for entry in session.bench.learned()] == [learned[1].key]
+    session.bench.set_time(121)
+    assert session.bench.learned() == []
+    session.bench.inject(port, frame)
+    assert session.bench.clear_learned() == 2 and session.bench.learned() == []
+
+
+def test_a_trace_is_refused(session: Session) -> None:
+    frame, port = session.allow_one()
+    with pytest.raises(grpc.RpcError, match="DPDK traces no packets"):
+        session.bench.inject(port, frame, trace=True)
+
+
+def test_a_meter_is_refused(session: Session) -> None:
+    """Rather than let everything pass that it should hold back."""
+    entity = p4r.Entity()
+    entity.meter_entry.meter_id = session.find("meters", "egress_packets").preamble.id
+    entity.meter_entry.index.index = 1
+    entity.meter_entry.config.cir = entity.meter_entry.config.pir = entity.meter_entry.config.cburst = entity.meter_entry.config.pburst = 10
+    assert session.refusals((MODIFY, entity)) == [(code_pb2.UNIMPLEMENTED, "this engine configures no meters")]
+
+
+def test_widths_are_checked_before_dpdk_cuts_them(session: Session) -> None:
+    wide = session.entry("src_identity_host_v4", (1 << 32,), ("set_identity", 1))
+    assert session.refusals((INSERT, wide)) == [(code_pb2.OUT_OF_RANGE, session.refusals((INSERT, wide))[0][1])]
+    key = ((1, 0xFFFFFFFF), *[None] * 7)
+    ((code, message),) = session.refusals((INSERT, session.entry("egress.rules", (*key, 1 << 29), ("allow", 1))))
+    assert code == code_pb2.OUT_OF_RANGE and "priority 536870912" in message
+
+
+def test_an_entry_that_dpdk_refuses_is_told_and_gone(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, port = session.allow_one()
+    library = session_library()
+    add = library.engine_add
+    bad = {(ONE + 7).to_bytes(4, order) for order in ("little", "big")}
+    monkeypatch.setattr(library, "engine_add", lambda *args: -28 if args[2] in bad else add(*args))
+    found = session.refusals(*(identity(session, ONE + n, n + 1) for n in (6, 7, 8)))
+    assert [code for code, _ in found] == [code_pb2.OK, code_pb2.RESOURCE_EXHAUSTED, code_pb2.OK]
+    assert {entry.match[0].exact.value[-1] for entry in session.entries("src_identity_host_v4")} == {7, 9}
+    assert session.bench.inject(port, frame).outputs
+
+
+def session_library() -> object:
+    from k8s_p4.target.dpdk import library
+
+    return library.start(True)
+
+
+def test_the_command(tmp_path: object) -> None:
+    """As a process of its own, reached over a socket."""
+    address = f"unix:{tmp_path}/target.sock"
+    command = [sys.executable, "-m", "calico_p4", "target", "--engine", "dpdk", "--listen", address]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == f"listening on {address}\n"
+        channel = grpc.insecure_channel(address)
+        with opened(channel, artefacts.p4info(), CONFIG) as session:
+            frame, port = session.allow_one()
+            assert EmbeddedClient(channel).inject(port, frame).outputs
+        channel.close()
+        process.terminate()
+    assert process.returncode == 0
+
+
+def test_without_what_it_needs(tmp_path: object) -> None:
+    environment = {**os.environ, build.SOURCE: str(tmp_path)}
+    command = [sys.executable, "-m", "calico_p4", "target", "--engine", "dpdk", "--listen", f"unix:{tmp_path}/target.sock"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert result.returncode == 1
+    assert "no libdpdk: rte_swx_pipeline.c of DPDK 22.11's source package is not in" in result.stderr
+    assert "Traceback" not in result.stderr
