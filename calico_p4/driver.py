@@ -8,6 +8,7 @@ At InSync the target is read back: rows that are there as wanted stay untouched,
 ones deleted. Afterwards every batch of changes becomes transactions, pushed one after the other.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -59,6 +60,8 @@ class Driver:
         """What is wrong around the driver; set by whoever runs it."""
         self.before_write: Callable[[], None] = _nothing
         """Called before every Write: what must not wait for a slow target is done here."""
+        self.written: Callable[[float], None] = _ignore
+        """Called after every Write with the seconds it took."""
         self.changed_endpoints: set[WorkloadEndpointID] = set()
         """Endpoints that changed since whoever reports on them last cleared this."""
         self._connection, self._allocator = switch, allocator
@@ -213,7 +216,10 @@ class Driver:
 
     def _write(self, ops: Sequence[Op]) -> list[str | None]:
         self.before_write()
-        return self._switch.write(ops)
+        start_s = time.perf_counter()
+        results = self._switch.write(ops)
+        self.written(time.perf_counter() - start_s)
+        return results
 
     def _read(self, table: str) -> Mapping[Any, Any]:
         return self._switch.read(table)
@@ -242,6 +248,11 @@ class Driver:
     def closed(self) -> bool:
         """Whether the target as a whole lets nothing through that we know of: it runs a pipeline that is not ours."""
         return self.trouble is not None and self.trouble.effect == "closed"
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the whole snapshot was brought to the target, which confirmed it, or refused what is listed as Degraded."""
+        return self.store.in_sync and self._resynced
 
     @property
     def converged(self) -> bool:
@@ -276,6 +287,10 @@ class Driver:
 
 
 def _nothing() -> None:
+    return None
+
+
+def _ignore(_seconds: float) -> None:
     return None
 
 

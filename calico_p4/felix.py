@@ -1,15 +1,7 @@
 """``calico-p4-driver``: the dataplane driver as Felix starts it.
 
-Felix gives no arguments; frames come on file descriptor 3 and go out on 4 (contract.md 1.2). Settings are environment variables, which
-Felix passes on:
-
-    CALICO_P4_TARGET      unix:PATH or HOST:PORT of the P4Runtime server, or embedded; default unix:/run/calico-p4/target.sock
-    CALICO_P4_STATE       folder of the allocator's file; default /var/lib/calico-p4
-    CALICO_P4_PORTS       a ports file, as for replay --ports
-    CALICO_P4_ADMIN       unix:PATH where questions are answered; default unix:/run/calico-p4/admin.sock; none: nowhere
-    CALICO_P4_KUBERNETES  where services come from: in-cluster, the URL of an API server, or a kubeconfig; default none: not configured
-    CALICO_P4_FIB         mirror the kernel's routes of these protocols ("bird", "12,186"): for clusters whose Felix sends none; default none
-    CALICO_P4_LOG_LEVEL   debug, info (default), warning or error
+Felix gives no arguments; frames come on file descriptor 3 and go out on 4 (contract.md 1.2). Settings (`settings.py`) come from a file, the
+environment, and Felix itself, whose first message is therefore read before anything else is done.
 
 The driver ends when Felix closes fd 3, and within moments of SIGTERM; it never clears the switch, for the next one takes over what is there.
 """
@@ -17,77 +9,103 @@ The driver ends when Felix closes fd 3, and within moments of SIGTERM; it never 
 import os
 import signal
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from calico_p4 import log
 from calico_p4.admin.server import AdminServer
 from calico_p4.files import BadFile
+from calico_p4.first import FirstFrame
+from calico_p4.http import Http
 from calico_p4.live import Live
+from calico_p4.metrics import CONTENT_TYPE, Metrics
+from calico_p4.p4runtime.tls import Tls
 from calico_p4.ports import load_ports
 from calico_p4.replay import open_allocator
+from calico_p4.settings import NONE, BadSettings, Settings, gathered, settled
+from calico_p4.switch import open_switch
 from datastore.allocator import AllocatorError
+from felix_proto.framing import ByteStream
 
 READ_FD, WRITE_FD = 3, 4
-NOWHERE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the environment says."""
-
-    target: str = "unix:/run/calico-p4/target.sock"
-    state: str = "/var/lib/calico-p4"
-    ports: str | None = None
-    admin: str = "unix:/run/calico-p4/admin.sock"
-    kubernetes: str = NOWHERE
-    fib: str = NOWHERE
-    log_level: str = "info"
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Read CALICO_P4_TARGET and the others; what is not set or empty has its default."""
-        given = {name: value for name in cls.__slots__ if (value := environment.get(f"CALICO_P4_{name.upper()}"))}
-        return cls(**given)
 
 
 def main() -> None:
     """Run until Felix goes, or sends SIGTERM."""
     signal.signal(signal.SIGTERM, _leave)
-    settings = Settings.from_environment(os.environ)
     status = 1
     try:
-        log.configure(settings.log_level)
-        status = run(settings)
-    except (BadFile, AllocatorError, OSError, ValueError) as error:
+        status = run(os.environ)
+    except (BadFile, BadSettings, AllocatorError, OSError, ValueError) as error:
         print(f"calico-p4-driver: {error}", file=sys.stderr)
     _end(status)
 
 
-def run(settings: Settings, read_fd: int = READ_FD, write_fd: int = WRITE_FD) -> int:
-    """Drive the target from the frames on ``read_fd``; returns the exit status."""
-    ports = load_ports(settings.ports) if settings.ports else []
+def run(environment: Mapping[str, str], read_fd: int = READ_FD, write_fd: int = WRITE_FD) -> int:
+    """Drive the target from the frames on ``read_fd``; returns the exit status. Raises BadSettings, BadFile, AllocatorError, OSError."""
+    early = settled(gathered(environment))
+    log.configure(early.log_level, early.log_format)
+    ports = load_ports(early.ports) if early.ports else []
     with os.fdopen(read_fd, "rb", buffering=0) as frames, os.fdopen(write_fd, "wb", buffering=0) as status:
-        kubernetes, fib = (None if value == NOWHERE else value for value in (settings.kubernetes, settings.fib))
-        live = Live(settings.target, open_allocator(settings.state), ports, status.write, kubernetes=kubernetes, fib=fib)
-        admin = _answer_questions(settings.admin, live)
-        try:
-            return live.run(frames)
-        finally:
-            if admin is not None:
-                admin.stop()
+        first = FirstFrame(frames)
+        settings = settled(gathered(environment, first.config()))
+        if settings != early:
+            log.configure(settings.log_level, settings.log_format)
+            ports = load_ports(settings.ports) if settings.ports else []
+        return drive(settings, ports, first, status.write)
+
+
+def drive(settings: Settings, ports: Sequence[Mapping[str, Any]], frames: ByteStream, send: Callable[[bytes], Any]) -> int:
+    """Run with these settings; returns the exit status."""
+    metrics = Metrics()
+    tls = Tls(settings.tls_ca, settings.tls_cert, settings.tls_key, settings.tls_name) if settings.tls_ca else None
+    live = Live(
+        settings.target, open_allocator(settings.state), ports, send, kubernetes=_unless_none(settings.kubernetes), fib=_unless_none(settings.fib),
+        opener=lambda target: open_switch(target, tls), metrics=metrics, replace_pipeline=settings.foreign_pipeline == "replace",
+        rule_hits=settings.rule_hits == "true",
+    )  # fmt: skip
+    servers = [_answer_questions(settings.admin, live), _serve(settings.metrics, live, metrics)]
+    try:
+        return live.run(frames)
+    finally:
+        for server in servers:
+            if server is not None:
+                server.stop()
+
+
+def _unless_none(value: str) -> str | None:
+    return None if value == NONE else value
 
 
 def _answer_questions(address: str, live: Live) -> AdminServer | None:
     """Open the admin socket; a driver that can't be asked still drives."""
-    if address == NOWHERE:
+    if address == NONE:
         return None
     try:
         return AdminServer(address, live.ask)
     except (OSError, ValueError) as error:
         log.get_logger().error("questions can't be asked", admin=address, error=str(error))
         return None
+
+
+def _serve(address: str, live: Live, metrics: Metrics) -> Http | None:
+    """Serve metrics and probes; a driver that can't be watched still drives."""
+    if address == NONE:
+        return None
+    pages = {
+        "/metrics": lambda: (200, CONTENT_TYPE, metrics.text()),
+        "/livez": lambda: _probe(live.alive(), "the loop stands still"),
+        "/readyz": lambda: _probe(metrics.ready, "the snapshot is not confirmed by the target"),
+    }
+    try:
+        return Http(address, pages)
+    except (OSError, ValueError) as error:
+        log.get_logger().error("metrics are not served", metrics=address, error=str(error))
+        return None
+
+
+def _probe(well: bool, otherwise: str) -> tuple[int, str, bytes]:
+    return (200, "text/plain", b"ok\n") if well else (503, "text/plain", f"{otherwise}\n".encode())
 
 
 def _leave(_number: int, _frame: Any) -> None:

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from random import Random
 from typing import Any
 
+from calico_p4 import log, watch
 from calico_p4.backoff import Backoff
 from calico_p4.degraded import Degraded
 from calico_p4.driver import Driver
@@ -21,6 +22,7 @@ from calico_p4.inflow import Inflow
 from calico_p4.inspect.objects import History
 from calico_p4.kubernetes.services import LiveServices
 from calico_p4.log import get_logger
+from calico_p4.metrics import Metrics, rule_totals
 from calico_p4.p4runtime.errors import TargetError
 from calico_p4.status import StatusReporter
 from calico_p4.switch import PipelineMismatch, Switch, open_switch
@@ -35,6 +37,9 @@ MAX_DELAY_S = 0.1
 HOLD_OFF_S = 1.0
 LOOK_S = 1.0
 """How often to see whether the stream channel still stands while there is nothing to write."""
+NOTE_S = 1.0
+"""How often the numbers are noted that cost a walk over what there is."""
+ALIVE_S = 150.0
 ASK_S = 10.0
 """How often to ask the target for its pipeline's cookie while nothing else is said: a connection that is dead on one side only, and a
 pipeline that somebody replaced, show in no other way."""
@@ -55,16 +60,24 @@ class Live:
         clock: Callable[[], float] = time.monotonic,
         opener: Callable[[str], Switch] = open_switch,
         rng: Random | None = None,
+        metrics: Metrics | None = None,
+        replace_pipeline: bool = False,
+        rule_hits: bool = False,
     ) -> None:
         """``send`` writes a frame to Felix; ``kubernetes`` is where services come from (`kubernetes.client.configuration`), ``fib`` the protocols of
         kernel routes to mirror (`fib.protocols_of`). ``clock`` (seconds), ``opener`` (of a switch by its address) and ``rng`` are for tests."""
         self._target, self._send, self._clock, self._open = target, send, clock, opener
         self._inflow = Inflow()
+        self._replace_pipeline, self._rule_hits = replace_pipeline, rule_hits
         self._decoder = Decoder()
         self._log = get_logger()
         self._status = StatusReporter(clock())
         self.driver = Driver(None, allocator, ports)
         self.driver.before_write = self._beat
+        self.metrics = metrics
+        if metrics is not None:
+            self.driver.written = metrics.write.observe
+        self._alive_s, self._noted_s = clock(), 0.0
         self._ports = ports
         self.history = History()
         """Which frame spoke of each object last."""
@@ -120,9 +133,14 @@ class Live:
     def take(self, frame: Frame) -> None:
         """Take one frame in; nothing is written yet."""
         self._applied = frame.index + 1
+        log.at(frame.index)
         try:
-            payload = self._decoder.decode(frame).payload
+            message = self._decoder.decode(frame)
+            payload = message.payload
+            log.at(frame.index, message.sequence_number)
             self.history.note(frame.index, payload)
+            if self.metrics is not None:
+                self.metrics.messages[type(payload).__name__] += 1
             self.driver.apply(payload)
         except DecodeError as error:
             self._log.error("frame not decoded", frame=error.frame, offset=error.offset, reason=error.reason)
@@ -170,8 +188,24 @@ class Live:
         except TargetError as error:
             self._disconnect(error)
         self._tell()
+        if self.metrics is not None and now_s >= self._noted_s + NOTE_S:
+            self._noted_s = now_s
+            watch.note(self.metrics, self.driver, self._inflow, self._switch is not None, self._decoder.generation)
+            if self._rule_hits and self._switch is not None:
+                self._count_rules(self.metrics, self._switch)
+
+    def _count_rules(self, metrics: Metrics, switch: Switch) -> None:
+        try:
+            metrics.rules = rule_totals(self.driver.hits.totals(switch.client, self.driver.translator))
+        except TargetError as error:
+            self._disconnect(error)
+
+    def alive(self) -> bool:
+        """Whether the loop went round lately, from any thread. A Write may take a minute before it is given up."""
+        return self._clock() - self._alive_s < ALIVE_S
 
     def _beat(self) -> None:
+        self._alive_s = self._clock()
         if (beat := self._status.heartbeat(self._clock())) is not None:
             self._send(beat)
 
@@ -185,7 +219,7 @@ class Live:
     def _connect(self) -> None:
         switch = self._open(self._target)
         try:
-            switch.prepare()
+            switch.prepare(self._replace_pipeline)
         except TargetError:
             switch.close()
             raise
@@ -209,7 +243,10 @@ class Live:
     def _sync(self, now_s: float) -> None:
         if self._dirty_since_s is not None:
             self._dirty_since_s = None
+            start_s = self._clock()
             self.driver.sync()
+            if self.metrics is not None:
+                self.metrics.apply.observe(self._clock() - start_s)
             if self._services is not None:
                 self._services.tell()
             self._rest_due_s = now_s + HOLD_OFF_S

@@ -14,6 +14,7 @@ import grpc
 
 from calico_p4.p4runtime.client import CONNECT_TIMEOUT_S, Client, encode_update, open_channel
 from calico_p4.p4runtime.errors import TargetError, TargetLost, raise_target_error
+from calico_p4.p4runtime.tls import Tls
 from calico_p4.ports import Numbers
 from datastore.tracker import Op
 from k8s_p4 import artefacts
@@ -44,6 +45,8 @@ class Switch:
         self.bench: EmbeddedClient | None = EmbeddedClient(channel, timeout_s=CONNECT_TIMEOUT_S)
         self.fresh = False
         """Whether the pipeline was put there just now, so that there is nothing to read back."""
+        self.renewed: Callable[[], bool] = lambda: False
+        """Tells whether the certificates of this connection have been renewed since."""
 
     def prepare(self, replace_pipeline: bool = False) -> None:
         """Become primary, and put the pipeline there if there is none.
@@ -66,8 +69,10 @@ class Switch:
 
         Raises:
             PipelineMismatch: it runs another one.
-            TargetError: (or a subclass) it has none, or does not answer.
+            TargetError: (or a subclass) it has none, does not answer, or our certificates were renewed and ask for a new connection.
         """
+        if self.renewed():
+            raise TargetLost("the certificates were renewed")
         there = self.client.pipeline_cookie()
         if there is None:
             raise TargetError("the target has no pipeline any more")
@@ -153,14 +158,18 @@ def embedded() -> Switch:
     return Switch(target.channel, target.stop)
 
 
-def connect(address: str, timeout_s: float = CONNECT_TIMEOUT_S) -> Switch:
+def connect(address: str, timeout_s: float = CONNECT_TIMEOUT_S, tls: Tls | None = None) -> Switch:
     """Connect to ``unix:PATH`` or ``HOST:PORT``. Raises TargetLost if nothing answers there within ``timeout_s`` seconds."""
-    channel = open_channel(address, timeout_s)
-    return Switch(channel, channel.close)
+    stamp = tls.stamp() if tls is not None else ()
+    channel = open_channel(address, timeout_s, tls)
+    switch = Switch(channel, channel.close)
+    if tls is not None:
+        switch.renewed = lambda: tls.stamp() != stamp
+    return switch
 
 
-def open_switch(target: str) -> Switch:
+def open_switch(target: str, tls: Tls | None = None) -> Switch:
     """Return the switch that ``--target`` names: ``embedded``, ``unix:PATH`` or ``HOST:PORT``; not yet prepared."""
-    return embedded() if target == "embedded" else connect(target)
+    return embedded() if target == "embedded" else connect(target, tls=tls)
 
 

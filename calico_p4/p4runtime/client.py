@@ -13,6 +13,7 @@ import grpc
 from google.rpc import code_pb2
 
 from calico_p4.p4runtime.errors import NotPrimary, TargetError, TargetLost, raise_target_error, update_errors
+from calico_p4.p4runtime.tls import Tls
 from k8s_p4.p4rt import METHODS, P4RuntimeStub, p4r
 
 CONNECT_TIMEOUT_S = 4.0
@@ -20,13 +21,16 @@ WRITE_TIMEOUT_S = 60.0
 CHANNEL_OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_http_proxy", 0))
 
 
-def open_channel(address: str, timeout_s: float = CONNECT_TIMEOUT_S) -> grpc.Channel:
-    """Connect to ``unix:PATH`` or ``HOST:PORT``.
+def open_channel(address: str, timeout_s: float = CONNECT_TIMEOUT_S, tls: Tls | None = None) -> grpc.Channel:
+    """Connect to ``unix:PATH`` or ``HOST:PORT``, with ``tls`` if given.
 
     Raises:
-        TargetLost: nothing answers there within ``timeout_s`` seconds.
+        TargetLost: nothing answers there within ``timeout_s`` seconds, or nobody whose certificate holds.
     """
-    channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+    if tls is None:
+        channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+    else:
+        channel = grpc.secure_channel(address, tls.credentials(), options=(*CHANNEL_OPTIONS, *tls.options()))
     try:
         grpc.channel_ready_future(channel).result(timeout=timeout_s)
     except grpc.FutureTimeoutError:

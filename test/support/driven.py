@@ -78,10 +78,12 @@ def driver(folder: Path, target: str, **environment: str) -> Iterator[Felix]:
     read, to_driver = os.pipe()
     from_driver, write = os.pipe()
     start = f"import os; os.dup2({read}, 3); os.dup2({write}, 4); from calico_p4.felix import main; main()"
-    settings = {"CALICO_P4_TARGET": target, "CALICO_P4_STATE": str(folder / "state"), "CALICO_P4_ADMIN": f"unix:{folder / 'admin.sock'}", **environment}
+    settings = {"CALICO_P4_TARGET": target, "CALICO_P4_STATE": str(folder / "state"), "CALICO_P4_ADMIN": f"unix:{folder / 'admin.sock'}",
+                "CALICO_P4_METRICS": "none", "CALICO_P4_LOG_FORMAT": "text", **environment}  # fmt: skip
+    others = {name: value for name, value in os.environ.items() if not name.startswith("CALICO_P4_")}  # those are the tests' own
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", start], pass_fds=(read, write), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, **settings}
+            [sys.executable, "-c", start], pass_fds=(read, write), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=others | settings
         )
     os.close(read)
     os.close(write)
