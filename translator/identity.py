@@ -269,14 +269,15 @@ class Side:
                 parts.setdefault((label, before, after), []).append(where)
             elif label is None and content:
                 self._move([where], self._class_of(content))
+        flags: dict[tuple[int, int], int] = {}
         for (label, before, after), places in parts.items():
-            self._set_out(label, before, after, places)
+            flag = flags.get((before, after))
+            if flag is None:
+                flag = flags[before, after] = 1 << self._new_bit(f"moving:{before:x}:{after:x}")
+                self.moving[flag] = (before, after)
+            self._set_out(label, before, after, flag, places)
 
-    def _set_out(self, label: Class | None, before: int, after: int, places: list[int]) -> None:
-        flag = next((flag for flag, pair in self.moving.items() if pair == (before, after)), 0)
-        if not flag:
-            flag = 1 << self._new_bit(f"moving:{before:x}:{after:x}")
-            self.moving[flag] = (before, after)
+    def _set_out(self, label: Class | None, before: int, after: int, flag: int, places: list[int]) -> None:
         if label is not None and len(places) == len(label.places):
             target = label
             self._rename(label, before | flag)
