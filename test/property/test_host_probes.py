@@ -70,7 +70,7 @@ def probed(product: Product, denied: Sequence[Sent], messages: Sequence[felix.Pa
 
 def test_nothing_opens_while_host_endpoints_are_edited(told: list[str]) -> None:
     looked = 0
-    for seed in range(SEED, SEED + (CLUSTERS or 6)):
+    for seed in range(SEED, SEED + (CLUSTERS or 12)):
         rng = Random(seed)
         cluster, world = HOSTS.cluster(rng), World()
         messages, _ = gen_stream.first_flush(rng, cluster)
