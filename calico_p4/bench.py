@@ -8,7 +8,7 @@ from calico_p4.driver import Driver
 from calico_p4.names import Places
 from calico_p4.packets import CannotBuild, Packet, build, complete
 from calico_p4.ports import Port
-from felix_proto.types import HostEndpoint
+from felix_proto.types import HostEndpoint, WorkloadEndpointID
 from k8s_p4.reasons import Reason
 from k8s_p4.target import EmbeddedClient, Injected
 from translator.stages import STAGES
@@ -131,7 +131,7 @@ class Bench:
     def _policy(self, injected: Injected, entered: Port, came: frames.Fields | None) -> list[dict[str, Any]]:
         """Return what decided in each stage that was met, in order."""
         sender = self._places.at_interface(entered.name) if entered.kind == "workload" else None
-        receiver = self._places.owner(came.dst) if came else None
+        receiver = self._receiver(injected.metadata) or (self._places.owner(came.dst) if came else None)
         found = []
         for stage, path in self._paths(injected):
             if decisions.decides(path):
@@ -141,6 +141,14 @@ class Bench:
                 governed = workload if host is None else self._host_endpoint(stage, host)
                 found.append(decisions.decision(name, path, governed))
         return found
+
+    def _receiver(self, metadata: Mapping[str, int]) -> WorkloadEndpointID | None:
+        """Return the workload endpoint that routing led to: a translated destination says nothing of it."""
+        meaning = self._driver.translator.endpoint(metadata["dst_endpoint"]) if metadata.get("to") == _WORKLOAD else None
+        if meaning is None:
+            return None
+        orchestrator, *workload, endpoint = meaning.split("/")
+        return WorkloadEndpointID(orchestrator, "/".join(workload), endpoint)
 
     def _host_endpoint(self, stage: str, number: int) -> HostEndpoint | None:
         """Return a host endpoint with the tiers that a stage asks in place of the normal ones."""
@@ -165,8 +173,8 @@ class Bench:
         return "default_deny" if paths and decisions.is_default(paths[-1][1]) else "policy"
 
 
-_HOST = 2
-"""Metadata `from` and `to`: the node itself (k8s_p4/p4/core/metadata.p4)."""
+_WORKLOAD, _HOST = 1, 2
+"""Metadata `from` and `to`: a workload, the node itself (k8s_p4/p4/core/metadata.p4)."""
 HOST_SECTIONS = {"untracked": "untracked_tiers", "pre": "pre_dnat_tiers", "forward": "forward_tiers"}
 """By the first word of a stage: the tiers of a host endpoint that it asks; all others ask the normal ones."""
 

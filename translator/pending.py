@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from felix_proto.types import GlobalBGPConfigUpdate, HostEndpoint, IPAMPool, RouteUpdate, WorkloadEndpoint
+from felix_proto.types import HostEndpoint, IPAMPool, RouteUpdate, WorkloadEndpoint
 
 from .addresses import parse_cidr
 from .degraded import Degraded
@@ -27,8 +27,6 @@ class Store(Protocol):
     @property
     def pools(self) -> Mapping[str, IPAMPool]: ...
     @property
-    def bgp(self) -> GlobalBGPConfigUpdate: ...
-    @property
     def config(self) -> Mapping[str, str]: ...
 
 
@@ -44,7 +42,6 @@ class Pending:
         self._look("host_endpoint", dirty.host_endpoints, store.host_endpoints, _host_endpoint)
         self._look("route", dirty.routes, store.routes, _route)
         self._look("pool", dirty.pools, store.pools, _pool)
-        self._look("bgp", ("",) if dirty.bgp else (), {"": store.bgp}, _bgp)
         if dirty.config:
             self._look("config", _CONFIG, store.config, lambda value: None)
             self._look_config(store.config)
@@ -84,7 +81,7 @@ def _partial(name: str, reasons: list[str]) -> Degraded | None:
 def _endpoint(endpoint: WorkloadEndpoint) -> Degraded | None:
     reasons = []
     if endpoint.local_bgp_peer is not None:
-        reasons.append("BGP peering with the workload is not set up")
+        reasons.append("BGP peering with the workload is not set up, the local peering address not answered")
     if endpoint.live_migration_role:
         reasons.append("live migration does not change its routes")
     return _partial(endpoint_name(endpoint.id), reasons)
@@ -109,8 +106,3 @@ def _pool(pool: IPAMPool) -> Degraded | None:
     except Untranslatable as error:
         return Degraded(f"IPAMPool {pool.id}", f"{error}: it is no pool for NAT outgoing", "partial")
     return None
-
-
-def _bgp(config: GlobalBGPConfigUpdate) -> Degraded | None:
-    peering = config.local_workload_peering_ip_v4 or config.local_workload_peering_ip_v6
-    return _partial("GlobalBGPConfig", ["the local peering address is not answered"] if peering else [])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +12,11 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoReply, ICMPv6EchoRequest, IPv6
 from scapy.layers.l2 import Ether
 
+from calico_p4.replay import Options, replay
 from felix_proto.types import GlobalBGPConfigUpdate, IPAMPool, IPAMPoolUpdate, PortRange, QoSPolicy, Rule, WorkloadEndpointUpdate
 from k8s_p4.reasons import Reason
 from test.support.cluster import OUTSIDE, OUTSIDE_V6, ROUTER_MAC, SWITCH_MAC, Arrival, Cluster, Member, Pod
+from test.support.shared import needs_shared, recording_path
 
 A, B = Member("node-a", 1), Member("node-b", 2)
 WEB, DB, FAR = Pod("web", A, 5, policies=("web",)), Pod("db", A, 6), Pod("far", B, 7)
@@ -101,6 +105,26 @@ def test_a_conversation_with_the_outside(cluster_of: Callable[..., Cluster], mod
     assert len(sports) == 1
     # Nobody asked for this one: it goes to the node, whose address it is.
     assert [each.place for each in cluster.from_outside(ip(THERE[v], A.address(v)) / TCP(sport=81, dport=left.sport, flags="SA"))] == ["host:node-a"]
+
+
+@EACH
+def test_three_nodes_and_the_outside(mode: str, v: int) -> None:
+    """From a node of another subnet, while pods of the three talk by tunnel: each node under its own address."""
+    far = Member("node-c", 3, subnet=1)
+    pods = [DB, FAR, Pod("third", far, 8)]
+    cluster = Cluster(mode, [A, B, far], pods, POLICIES, cross_subnet=mode != "plain", more=pools())
+    try:
+        for pod in pods:
+            left = out(cluster, pod, ip(pod.address(v), THERE[v]) / TCP(sport=40000, dport=80))
+            assert left.src == pod.node.address(v)
+            back(cluster, pod, ip(THERE[v], left.src) / TCP(sport=80, dport=left.sport, flags="SA"), 40000)
+        if mode != "plain":
+            for sender, receiver in ((pods[0], pods[2]), (pods[2], pods[1])):
+                packet = ip(sender.address(v), receiver.address(v)) / TCP(sport=40000, dport=80)
+                (arrived,) = cluster.from_pod(sender.name, packet)
+                assert (arrived.place, bytes(Ether(arrived.frame).payload)) == (receiver.name, bytes(changed(packet, 2)))
+    finally:
+        cluster.close()
 
 
 @pytest.mark.parametrize("v", [0, 1], ids=["v4", "v6"])
@@ -282,3 +306,57 @@ def test_marks_follow_the_configuration_of_the_endpoint(cluster_of: Callable[...
             packet = Ether(arrived.frame).payload
             assert packet.tos == dscp << 2 | given & 3
             assert bytes(packet) == bytes(changed(packet))
+
+
+# --- as the replay answers ---------------------------------------------------------------------------------------------------------------------
+
+
+@needs_shared
+def test_answers_name_the_tunnel_and_who_is_behind_a_floating_address(tmp_path: Path) -> None:
+    """floating-qos: a remote pod by VXLAN and its answer, a floating address claimed by two, the world and back."""
+    wanted = [
+        {"id": "there", "proto": "tcp", "src": "10.244.10.11", "dst": "10.244.30.7"},
+        {"id": "back", "reply_to": "there", "flow": "keep", "tcp_flags": "SA"},
+        {"id": "near", "proto": "tcp", "src": "10.244.10.11", "dst": "10.244.20.7"},
+        {"id": "float", "proto": "tcp", "src": "203.0.113.99", "dst": "203.0.113.42", "dport": 80},
+        {"id": "out", "proto": "tcp", "src": "10.244.10.43", "dst": "8.8.8.8"},
+        {"id": "in", "reply_to": "out", "flow": "keep", "tcp_flags": "SA"},
+    ]
+    packets = tmp_path / "packets.json"
+    packets.write_text(json.dumps(wanted))
+    outcome = replay(Options(str(recording_path("floating-qos.felixstream")), packets=str(packets)))
+    assert outcome.answer is not None
+    found = {answer["id"]: answer for answer in outcome.answer["packets"]}
+    assert found["there"]["tunnel"] == {"type": "vxlan", "peer": "198.51.100.13", "vni": 4096}
+    assert (found["there"]["out"], found["there"]["packet"]["dst"], found["there"]["packet"]["ttl"]) == ("uplink", "10.244.30.7", 63)
+    assert (found["back"]["out"], found["back"]["reason"], found["back"]["tunnel"]) == ("workload:shop/frontend-1", "established", None)
+    assert (found["near"]["out"], found["near"]["tunnel"]) == ("uplink", None)
+    assert (found["float"]["out"], found["float"]["packet"]["dst"]) == ("workload:shop/fip-1", "10.244.10.41")
+    (decided,) = found["float"]["policy"]
+    assert (decided["name"], decided["policy_index"]) == ("default.fip", 0)
+    assert (found["out"]["packet"]["src"], found["out"]["packet"]["dscp"]) == ("192.0.2.11", 46)
+    assert (found["in"]["out"], found["in"]["packet"]["dst"]) == ("workload:shop/qos-full", "10.244.10.43")
+
+
+@needs_shared
+@pytest.mark.parametrize(("recording", "packet", "tunnel"), [
+    ("ipip", {"src": "10.244.10.11", "dst": "10.244.30.7"}, {"type": "ipip", "peer": "198.51.100.13", "vni": None}),
+    ("vxlan-always", {"src": "fd00:10:244:a::b", "dst": "fd00:10:244:c::7"}, {"type": "vxlan", "peer": "2001:db8:b::13", "vni": 4096}),
+    ("encap-none-routes", {"src": "10.244.10.11", "dst": "10.244.30.7"}, None)])  # fmt: skip
+def test_the_tunnel_of_each_mode(recording: str, packet: dict[str, str], tunnel: dict[str, Any] | None, tmp_path: Path) -> None:
+    packets = tmp_path / "packets.json"
+    packets.write_text(json.dumps([{"proto": "tcp", **packet}]))
+    outcome = replay(Options(str(recording_path(f"{recording}.felixstream")), packets=str(packets)))
+    assert outcome.answer is not None
+    (answer,) = outcome.answer["packets"]
+    assert (answer["verdict"], answer["out"], answer["tunnel"], answer["packet"]["dst"]) == ("allow", "uplink", tunnel, packet["dst"])
+
+
+@needs_shared
+def test_wireguard_sends_nothing_in_the_clear(tmp_path: Path) -> None:
+    packets = tmp_path / "packets.json"
+    places = [("10.244.10.11", "10.244.20.7"), ("10.244.10.11", "10.244.20.41"), ("fd00:10:244:a::b", "fd00:10:244:c::7"), ("10.244.10.11", "198.51.100.13")]
+    packets.write_text(json.dumps([{"proto": "tcp", "src": src, "dst": dst} for src, dst in places]))
+    outcome = replay(Options(str(recording_path("wireguard.felixstream")), packets=str(packets)))
+    assert outcome.answer is not None
+    assert {(answer["verdict"], answer["reason"]) for answer in outcome.answer["packets"]} == {("deny", "blackhole")}
