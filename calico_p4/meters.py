@@ -26,7 +26,10 @@ class Meters:
         self._held = {} if empty else None
 
     def push(self, client: Any, wanted: Mapping[MeterKey, Config]) -> None:
-        """Write what differs. Raises TargetLost, and whatever else makes a Write fail as a whole."""
+        """Write what differs. ``client`` None: a target without meters. Raises TargetLost, and whatever else makes a Write fail as a whole."""
+        if client is None:
+            self._held = dict(wanted)
+            return
         if self._held is None:
             self._held = self._read(client)
         due = [key for key in sorted(self._held.keys() | wanted.keys()) if self._held.get(key) != wanted.get(key)]

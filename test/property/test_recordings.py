@@ -20,7 +20,7 @@ from test.support.shared import recording_path, shared_recordings
 from test.support.trial import dump_differences
 
 LONG = bool(os.environ.get("CALICO_P4_LONG"))
-SAMPLED = ("churn.felixstream", "quickstart.felixstream", "quickstart-v3.31.felixstream", "quickstart-v3.32.felixstream")
+SAMPLED = ("churn.felixstream", "floating-qos.felixstream", "quickstart.felixstream", "quickstart-v3.31.felixstream", "quickstart-v3.32.felixstream")
 NAMES = [path.name for path in shared_recordings()] if LONG else list(SAMPLED)
 SAMPLES = 25
 
