@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from test.bench import bench_target, process, stream, synthetic
+from test.bench import bench_target, process, services, stream, synthetic
 from test.support.shared import RECORDINGS, shared_path
 
 LARGE = ("scale.felixstream.gz", "scale-xl.felixstream.gz")
@@ -79,6 +79,7 @@ def main(arguments: list[str]) -> int:
     ):
         missed += not met
         print(f"  {'ok  ' if met else 'MISS'} {what}: {figure} (target {wanted})")
+    missed += services.main([])
     return int(missed > 0)
 
 
