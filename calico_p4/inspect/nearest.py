@@ -1,6 +1,7 @@
 """The nearest miss of a default deny: one single change after which the packet passes, tried out before it is named."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Any
 
 from calico_p4.frames import ICMP, ICMPV6, WITH_PORTS, parse
@@ -29,7 +30,7 @@ def nearest_miss(scene: Scene, sent: Probe, answer: Answer, ends: dict[str, feli
     would match then ``policy`` or ``profile``, ``tier``, ``direction``, ``rule_index``, ``rule_id``, and ``after``: what becomes of it.
     """
     flow = sent.flow or flow_of(sent.frame)
-    if seat is None or flow is None:
+    if seat is None or flow is None or _to_a_service(scene, flow):
         return None
     lab = _lab(scene, ends, flow)
     try:
@@ -49,6 +50,12 @@ def flow_of(raw: bytes) -> Flow | None:
         return None
     given = {name: value for name in Flow._fields if (value := getattr(fields, name)) is not None}
     return Flow(**given)
+
+
+def _to_a_service(scene: Scene, flow: Flow) -> bool:
+    """Policy sees the backend and not this flow, and the lab has no services: nothing that was tried there would say anything."""
+    address = ip_address(flow.dst)
+    return scene.translator.services.owner(f"service_v{address.version}", (int(address), flow.proto, flow.dport)) is not None
 
 
 def _lab(scene: Scene, ends: dict[str, felix.WorkloadEndpointID | None], flow: Flow) -> Lab:

@@ -62,6 +62,21 @@ def test_describe_service(objects: str):
     assert "Degraded:   203.0.113.20 port 80/TCP belongs to the older service shop/web" in degraded and "rejected" in degraded
 
 
+def test_a_trace_through_a_service_names_it_and_no_miss_that_was_not_tried(tmp_path: Path):
+    def traced(address: str, port: int) -> dict:
+        objects = read("x | ip=cluster | a | ").objects
+        objects[1]["endpoints"][0]["addresses"], objects[1]["ports"][0]["port"] = [address], port
+        (tmp_path / "k8s").write_text("".join(json.dumps({"type": "ADDED", "object": item}) + "\n" for item in objects))
+        return json.loads(run("trace", QUICKSTART, "--k8s", str(tmp_path / "k8s"), "--from", "payments/api-1", "--to", "10.96.0.10", "-o", "json"))
+
+    allowed, denied = traced("10.244.10.22", 5432), traced("10.244.10.13", 1)
+    assert (allowed["verdict"], allowed["out"], denied["verdict"], denied["reason"]) == ("allow", "workload:payments/db-1", "deny", "default_deny")
+    for answer in (allowed, denied):
+        (step,) = [step for step in answer["steps"] if step["table"] == "service_v4"]
+        assert "Service shop/web" in json.dumps(step)
+    assert denied["closest"] is None and denied["culprit"]
+
+
 def test_a_service_that_nobody_knows(objects: str):
     result = CliRunner().invoke(main, ["describe", "service", "shop/wep", QUICKSTART, "--k8s", objects])
     assert result.exit_code == 1 and "shop/web" in result.output
