@@ -174,6 +174,29 @@ def test_a_status_is_told_when_it_changes_and_only_then():
     assert told({}, {key}) == []
 
 
+def test_a_host_endpoint_is_up_or_in_error_and_told_when_that_changes():
+    reporter = StatusReporter(0.0)
+
+    def told(endpoints: set, broken: set = frozenset()) -> list[tuple[str, str]]:
+        messages = [pb.FromDataplane.FromString(frame[8:]) for frame in reporter.host_endpoints(endpoints, broken)]
+        updates = [m.host_endpoint_status_update for m in messages if m.HasField("host_endpoint_status_update")]
+        gone = [(m.host_endpoint_status_remove.id.endpoint_id, "gone") for m in messages if m.HasField("host_endpoint_status_remove")]
+        return [*gone, *((update.id.endpoint_id, update.status.status) for update in updates)]
+
+    assert told({"a", "b"}, {"b"}) == [("a", "up"), ("b", "error")]
+    assert told({"a", "b"}, {"b"}) == []
+    assert told({"a", "b"}) == [("b", "up")]
+    assert told({"b"}) == [("a", "gone")]
+    assert told({"b"}) == []
+
+
+def test_felix_is_told_which_host_endpoints_have_an_interface(tmp_path: Path):
+    with running_target(tmp_path) as address, driver(tmp_path, address) as felix:
+        felix.send(b"".join(frames("hostendpoints")))
+        felix.until(lambda: len(felix.host_statuses()) == 3)
+        assert felix.host_statuses() == {"node-a-auto-hep": "up", "node-a-eth0": "up", "node-a-mgmt": "error"}
+
+
 def test_tries_become_rarer_and_start_over():
     backoff = Backoff()
     waits = [backoff.next(0.0) for _ in range(8)]

@@ -61,6 +61,11 @@ class Felix:
                 del found[message.workload_endpoint_status_remove.id.workload_id]
         return found
 
+    def host_statuses(self) -> dict[str, str]:
+        """Return the last status of each host endpoint, by id."""
+        updates = [message.host_endpoint_status_update for message in self.listen() if message.HasField("host_endpoint_status_update")]
+        return {update.id.endpoint_id: update.status.status for update in updates}
+
     def log(self) -> str:
         return self._log.read_text()
 
