@@ -24,7 +24,7 @@ from test.support.host_mutants import MUTANTS, right
 from test.support.product import Product, on_embedded
 from test.support.trial import Failure, Make, Shape, Tally, minimised, trial
 
-BUDGET_SECONDS = 6.0
+BUDGET_SECONDS = 3.0
 MAKES = {"on_embedded": partial(on_embedded, PORTS), "on_model": right}
 
 
@@ -54,7 +54,7 @@ def test_generated_host_endpoints(name: str, tmp_path: Path, told: list[str]) ->
     told.append(f"host endpoints {name}: CALICO_P4_SEED={SEED}")
     make = Counted(MAKES[name])
     tally, start = Tally(), time.monotonic()
-    while tally.clusters < CLUSTERS if CLUSTERS else tally.clusters < 4 or time.monotonic() - start < BUDGET_SECONDS:
+    while tally.clusters < CLUSTERS if CLUSTERS else tally.clusters < 2 or time.monotonic() - start < BUDGET_SECONDS:
         try:
             trial(SEED + tally.clusters, make, Shape(play=HOSTS), tally, scratch=right)
         except Failure as failure:
@@ -62,11 +62,11 @@ def test_generated_host_endpoints(name: str, tmp_path: Path, told: list[str]) ->
             report(small, tmp_path)
             pytest.fail(f"{text_of(small)}\nfirst seen: {failure}", pytrace=False)
     told[-1] += f": {tally.clusters} clusters, {tally.flushes} flushes, {tally.packets} packets, 0 differences; rows {dict(make.rows)}"
-    assert tally.packets >= (CLUSTERS or 4) * 6 * 50
+    assert tally.packets >= (CLUSTERS or 2) * 6 * 50
 
 
 @given(rng=st.randoms(use_true_random=False))
-@settings(max_examples=8, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate), suppress_health_check=[HealthCheck.large_base_example])
+@settings(max_examples=5, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate), suppress_health_check=[HealthCheck.large_base_example])
 def test_drawn_host_endpoints(rng: Random) -> None:
     """The same, driven by hypothesis. Even the smallest example is a whole cluster."""
     try:

@@ -112,7 +112,7 @@ class _Run:
         self._excused = False
 
     def metadata(self) -> dict[str, int]:
-        ends = {"from": self._from, "to": self._to, "in_endpoint": self._in, "out_endpoint": self._out}
+        ends = {"from": self._from, "to": self._to, "in_endpoint": self._in, "out_endpoint": self._out, "dst_endpoint": self._receiver}
         return {"reason": int(self._reason), **ends, **self._slots}
 
     def _drop(self, reason: int) -> Dropped:
