@@ -20,7 +20,7 @@ from test.support.shared import recording_path
 
 SEED = int(os.environ.get("CALICO_P4_SEED") or SystemRandom().randrange(1 << 32))
 POINTS = int(os.environ.get("CALICO_P4_FAULT_POINTS") or 0)
-DRAWN = 6
+DRAWN = 4
 NAME = "churn"
 NOT_OURS = "partial"
 
