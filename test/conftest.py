@@ -19,7 +19,8 @@ _TARGET = os.environ.get("CALICO_P4_TEST_TARGET", "embedded")
 if _TARGET == "judge":
     from test.support import judge
 
-    judge.everywhere().__enter__()
+    _judged = judge.everywhere()  # kept: it ends with its last reference
+    _judged.__enter__()
 elif _TARGET == "dpdk":
     ENGINES["embedded"] = ENGINES["dpdk"]
 elif _TARGET != "embedded":
