@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
+from datastore.dirty import KubernetesDirty
+from datastore.kubernetes import KubernetesStore
 from felix_proto.types import WorkloadEndpoint, WorkloadEndpointID
 
 CALICO_MAC = 0xEEEEEEEEEEEE
@@ -75,6 +77,8 @@ class RouteStore(EndpointStore, Protocol):
     def host_metadata(self) -> Mapping[str, Any]: ...
     @property
     def fib(self) -> Mapping[str, Any]: ...
+    @property
+    def kubernetes(self) -> KubernetesStore: ...
 
 
 class EndpointDirty(Protocol):
@@ -99,3 +103,5 @@ class RouteDirty(EndpointDirty, Protocol):
     def hosts(self) -> AbstractSet[str]: ...
     @property
     def fib(self) -> AbstractSet[str]: ...
+    @property
+    def kubernetes(self) -> KubernetesDirty: ...

@@ -2,6 +2,8 @@
 
 By where a flow goes, as Linux's MASQUERADE takes the address of the interface it leaves by: to the network that of the first uplink, into
 a tunnel that of its device; to a workload or to the node itself the node's own. What is missing is the node's own address (HostMetadata).
+Into a tunnel and to the node only services lead masqueraded flows: behind tunnels are pools, which are inside for NAT outgoing. Without a
+source of services there are no rows for these.
 NATOutgoingAddress is instead of the uplink's, in its family.
 
 Ports: NATPortRange, else 1024 to 29999, below the node ports and what the node's own programs take when they don't care. A port is a
@@ -35,7 +37,7 @@ class NatPart:
 
     def update(self, store: RouteStore, dirty: RouteDirty, ports: Ports) -> Iterable[Change]:
         """The rows that differ since the last update."""
-        if self._watch.changed(ports) or dirty.config or dirty.hosts or dirty.vteps:
+        if self._watch.changed(ports) or dirty.config or dirty.hosts or dirty.vteps or dirty.kubernetes.source:
             self._claims.set((), dict(_rows(store, ports)))
         return self._claims.changes()
 
@@ -56,7 +58,10 @@ def _addresses(store: RouteStore, ports: Ports) -> dict[int, list[str]]:
     node = own_node(store.config)
     own = _texts(store.host_metadata.get(node)) + of["uplink"]
     network = [store.config.get("NATOutgoingAddress", ""), *of["uplink"], *own]
-    return {TO_WORKLOAD: own, TO_HOST: own, TO_NETWORK: network, TO_TUNNEL: _texts(store.vteps.get(node)) + of["tunnel"] + own}
+    outgoing = {TO_WORKLOAD: own, TO_NETWORK: network}
+    if not store.kubernetes.configured:
+        return outgoing
+    return outgoing | {TO_HOST: own, TO_TUNNEL: _texts(store.vteps.get(node)) + of["tunnel"] + own}
 
 
 def _texts(known: Any) -> list[str]:

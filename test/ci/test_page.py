@@ -60,7 +60,8 @@ class Tables(HTMLParser):
 def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """Return a page and the report as JSON, of one run."""
     folder = tmp_path_factory.mktemp("page")
-    arguments = [recording_path("churn.felixstream"), "--until", 300, "--flush", 1, "--budget", "p99=60s", "--golden", folder / "none",
+    (folder / "config.json").write_text('{"VXLANPort": "4790"}')  # something Degraded
+    arguments = [recording_path("churn.felixstream"), "--until", 300, "--flush", 1, "--budget", "p99=60s", "--golden", folder / "none", "--config", folder / "config.json",
                  "--packets", ROOT / "test/recordings/quickstart.packets.json", "--html", folder / "page.html", "--report", folder / "report.json"]  # fmt: skip
     assert CliRunner().invoke(replay, list(map(str, arguments))).exit_code == 3
     return folder / "page.html", json.loads((folder / "report.json").read_text())

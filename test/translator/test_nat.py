@@ -10,7 +10,8 @@ from felix_proto.types import HostMetadataUpdate, VXLANTunnelEndpointUpdate
 from test.support.reach import NODE, Node, config
 from translator.nat import DEFAULT_PORTS, TO_HOST, TO_NETWORK, TO_TUNNEL, TO_WORKLOAD, port_windows
 
-EVERYWHERE = (TO_WORKLOAD, TO_HOST, TO_NETWORK, TO_TUNNEL)
+OUTGOING = (TO_WORKLOAD, TO_NETWORK)
+EVERYWHERE = (*OUTGOING, TO_HOST, TO_TUNNEL)
 METADATA = HostMetadataUpdate(NODE, "192.0.2.11/24", "2001:db8:1::11/64")
 
 
@@ -22,8 +23,24 @@ def addresses(node: Node, family: str = "v4") -> dict[int, set[int]]:
     return found
 
 
-def test_the_nodes_address_wherever_to() -> None:
+def with_services(*payloads: Any) -> Node:
+    """A node that has a source of services."""
+    node = Node(*payloads)
+    node.store.kubernetes.configured = True
+    node.apply()
+    return node
+
+
+def test_to_the_node_and_into_tunnels_only_services_lead() -> None:
     node = Node(METADATA)
+    assert addresses(node) == {to: {0xC000020B} for to in OUTGOING}
+    node.store.kubernetes.configured = True
+    node.apply()
+    assert addresses(node) == {to: {0xC000020B} for to in EVERYWHERE}
+
+
+def test_the_nodes_address_wherever_to() -> None:
+    node = with_services(METADATA)
     assert addresses(node) == {to: {0xC000020B} for to in EVERYWHERE}
     six = 0x20010DB8000100000000000000000011
     assert addresses(node, "v6") == {to: {six} for to in EVERYWHERE}
@@ -39,7 +56,7 @@ def test_a_family_without_an_address_has_no_rows() -> None:
 
 
 def test_into_a_tunnel_its_own_address() -> None:
-    node = Node(METADATA, VXLANTunnelEndpointUpdate(NODE, "66:00:00:00:00:01", "10.244.0.1", "192.0.2.11"))
+    node = with_services(METADATA, VXLANTunnelEndpointUpdate(NODE, "66:00:00:00:00:01", "10.244.0.1", "192.0.2.11"))
     assert addresses(node)[TO_TUNNEL] == {0x0AF40001}
     assert addresses(node)[TO_NETWORK] == {0xC000020B}
 
