@@ -201,9 +201,9 @@ class Driver:
             self._lost_track = True
         self.rest()
 
-    def numbers(self, kind: str) -> Iterable[tuple[str, int]]:
-        """Return (meaning, number) for the numbers of a kind that rows refer to."""
-        return self._allocator.items(kind)
+    def numbers(self) -> list[tuple[str, str, int]]:
+        """Return (kind, meaning, number) for all numbers that were given out; rows refer to them."""
+        return [(kind, meaning, number) for kind in self._allocator.kinds() for meaning, number in self._allocator.items(kind)]
 
     @property
     def _switch(self) -> Switch:

@@ -116,6 +116,10 @@ class Allocator:
         numbers = self._kinds.get(kind)
         yield from (() if numbers is None else numbers.ids.items())
 
+    def kinds(self) -> list[str]:
+        """Return the kinds that have been asked for, sorted."""
+        return sorted(self._kinds)
+
     def flush(self) -> None:
         """Write what changed since the last flush, in one transaction; does nothing without a file.
 

@@ -31,8 +31,6 @@ from felix_proto.framing import iter_frames
 
 VERSION = 2
 STREAM = "stream.felixstream"
-_NUMBERS = ("endpoint", "incarnation", "next_hop", "src_identity", "dst_identity")
-_STAGE_NUMBERS = ("chain", "variant", "list", "slot")
 
 
 def contents(scene: Scene) -> dict[str, Any]:
@@ -52,8 +50,7 @@ def contents(scene: Scene) -> dict[str, Any]:
 
 def _numbers(scene: Scene) -> list[list[Any]]:
     found = [[PORT, port.name, port.number] for port in scene.ports.all()]
-    kinds = [*_NUMBERS, *(f"{stage}.{kind}" for stage in scene.translator.policy.stages for kind in _STAGE_NUMBERS)]
-    return found + [[kind, meaning, number] for kind in kinds for meaning, number in scene.driver.numbers(kind)]
+    return found + [list(each) for each in scene.driver.numbers() if each[0] != PORT]
 
 
 def write_bundle(path: str, members: Mapping[str, Any]) -> None:
