@@ -9,6 +9,7 @@ import ctypes
 import functools
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -24,20 +25,16 @@ _VERSION = "22.11"
 _LIBRARIES = ("port", "table", "acl", "meter", "hash", "mempool", "mempool_ring", "mbuf", "ring", "ethdev", "eal")
 # Some 100 runs of instructions between look-ups are what DPDK has room for by itself; a program of ours has more.
 _DEFINES = ("-DALLOW_EXPERIMENTAL_API", "-DRTE_SWX_PIPELINE_INSTRUCTION_TABLE_SIZE_MAX=4096")
-_PORT = ("&p->out[port_id]", "engine_out(p, port_id)")
-# DPDK loads drivers that bring librte_pipeline with them, whose lists have the same names. An operand's offset in its struct has eight bits, and nothing checks that it fits: metadata beyond byte 255 is other metadata. And DPDK 22.11
-# looks the output port up in an array without a check of its length; ports in memory have no array (engine.c).
-_PATCHES: dict[str, tuple[tuple[str, str], ...]] = {
+# What differs from DPDK's own build, by names: lists of the same name as those of librte_pipeline, which DPDK's drivers load with them; an
+# operand's offset in its struct, which has eight bits there, and nothing checks that it fits: metadata beyond byte 255 is other metadata;
+# and the output port, which DPDK 22.11 looks up in an array without a check of its length (ports in memory have no array, engine.c).
+_CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
     "rte_swx_pipeline_internal.h": (
-        _PORT,
-        ("\tuint8_t offset;\n\tuint8_t pad;\n", "\tuint16_t offset;\n"),
-        ("uint8_t offset;\n\t\t\t\tuint8_t n_bits;\n\t\t\t\tuint8_t pad[2];", "uint16_t offset; uint8_t n_bits; uint8_t pad;"),
-        ("uint8_t offset;\n\t\tuint8_t n_bits;\n\t} dst;", "uint16_t offset; uint8_t n_bits; } dst;"),
-        ("uint8_t mf_first_arg_offset;", "uint16_t mf_first_arg_offset;"),
-        ("uint8_t mf_timeout_id_offset;", "uint16_t mf_timeout_id_offset;"),
+        (r"&(\w+)->out\[(\w+)\]", r"engine_out(\1, \2)"),
+        (r"\buint8_t(\s+\w*offset;)", r"uint16_t\1"),
     ),
-    "rte_swx_pipeline.c": (("(uint8_t)dst->offset / 8", "dst->offset / 8"), ('"RTE_SWX_PIPELINE"', '"OUR_SWX_PIPELINE"')),
-    "rte_swx_ctl.c": (('"RTE_SWX_CTL_PIPELINE"', '"OUR_SWX_CTL_PIPELINE"'),),
+    "rte_swx_pipeline.c": ((r"\(uint8_t\)(?=\w+->offset)", ""), (r'"(?=RTE_SWX_PIPELINE")', '"OUR_')),
+    "rte_swx_ctl.c": ((r'"(?=RTE_SWX_CTL_PIPELINE")', '"OUR_'),),
 }
 _PROLOGUE = """\
 #define _GNU_SOURCE
@@ -107,7 +104,7 @@ def engine() -> Path:
         DpdkMissing: something it is made of is not there.
     """
     text = resources.files(__package__).joinpath("engine.c").read_text(encoding="utf-8")
-    texts = [_PROLOGUE + text, *(_PROLOGUE + _patched()[name] for name in _FILES if name.endswith(".c") and name != _INCLUDED)]
+    texts = [_PROLOGUE + text, *(_PROLOGUE + _changed()[name] for name in _FILES if name.endswith(".c") and name != _INCLUDED)]
     return _compile("engine", texts, ("-Wl,--no-as-needed", *(f"-lrte_{name}" for name in _LIBRARIES)))
 
 
@@ -134,19 +131,19 @@ def generate(spec: str, library: ctypes.CDLL) -> str:
 
 
 @functools.cache
-def _patched() -> dict[str, str]:
-    """DPDK's files by name, with the patches."""
+def _changed() -> dict[str, str]:
+    """DPDK's files by name, with the changes."""
     texts = {name: (source() / name).read_text(encoding="utf-8") for name in _FILES}
-    for name, patches in _PATCHES.items():
-        for old, new in patches:
-            if old not in texts[name]:
-                raise DpdkMissing(f"no libdpdk: {name} is not that of DPDK {_VERSION}: no {old!r}")
-            texts[name] = texts[name].replace(old, new)
+    for name, changes in _CHANGES.items():
+        for pattern, new in changes:
+            texts[name], times = re.subn(pattern, new, texts[name])
+            if not times:
+                raise DpdkMissing(f"no libdpdk: {name} is not that of DPDK {_VERSION}: nothing matches {pattern!r}")
     return texts
 
 
 def _compile(stem: str, texts: list[str], libraries: tuple[str, ...]) -> Path:
-    headers = {name: text for name, text in _patched().items() if name.endswith(".h") or name == _INCLUDED}
+    headers = {name: text for name, text in _changed().items() if name.endswith(".h") or name == _INCLUDED}
     digest = hashlib.sha256("\0".join((*texts, *headers.values(), *_DEFINES, *_flags(), *libraries)).encode()).hexdigest()
     made = cache() / f"{stem}-{digest[:16]}.so"
     if made.exists():
