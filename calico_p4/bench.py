@@ -100,33 +100,56 @@ class Bench:
 
     # --- leaving
 
-    def _answer(self, packet: Packet, entered: Port, frame: bytes, injected: Injected) -> Answer:
-        reason = _reason(injected)
-        answer: Answer = {"id": packet.id, "verdict": "deny", "out": None, "tunnel": None, "reason": reason, "policy": [],
+    def seen(self, number: int, frame: bytes, injected: Injected) -> Answer:
+        """Return what became of a frame that somebody else sent into port ``number``: the contract's answer, and who sent it to whom.
+
+        ``from`` and ``to`` are places as ``out`` names them (a destination that the packet did not reach: its endpoint, else its address),
+        ``sent`` the packet as it came in, without a tunnel that was taken off; None if it is no IP packet.
+        """
+        entered = self._driver.ports.by_number(number) or Port(f"port {number}", number, "unknown", 0)
+        answer = self._answer(None, entered, frame, injected)
+        came = self._came(frame, injected)
+        receiver = self._receiver(injected.metadata) or (self._places.owner(came.dst) if came else None)
+        to = f"workload:{self._places.name(receiver)}" if receiver is not None and receiver in self._driver.store.endpoints else came.dst if came else None
+        return answer | {
+            "from": self._places.out(entered, came.src if came else None),
+            "to": answer["out"] if answer["verdict"] == "allow" else to,
+            "sent": came._asdict() if came else None,
+        }
+
+    def _came(self, frame: bytes, injected: Injected) -> frames.Fields | None:
+        """Return the packet that came in, out of the tunnel if it came by one."""
+        if injected.metadata.get("peer") and (inside := frames.unwrap(frame)) is not None:
+            return frames.parse(inside[1])
+        return frames.parse(frame)
+
+    def _answer(self, packet: Packet | None, entered: Port, frame: bytes, injected: Injected) -> Answer:
+        wrong = packet is None and injected.outcome in _WRONG  # of others' packets that is told, and no reason to end
+        reason = injected.outcome.lower() if wrong else _reason(injected)
+        answer: Answer = {"id": packet.id if packet else None, "verdict": "deny", "out": None, "tunnel": None, "reason": reason, "policy": [],
                           "packet": None, "raw": None}  # fmt: skip
-        came = frames.parse(frame)
         if injected.outputs and reason == "neighbour":
             answer["answer"] = injected.outputs[0][1].hex()
         elif injected.outputs:
             self._note_left(answer, packet, *injected.outputs[0], tunnelled=bool(injected.metadata.get("tunnel")))
-        if injected.metadata.get("peer") and (inside := frames.unwrap(frame)) is not None:
-            came = frames.parse(inside[1])
-        answer["policy"] = self._policy(injected, entered, came)
+        answer["policy"] = self._policy(injected, entered, self._came(frame, injected))
         if injected.metadata.get("reason") == Reason.POLICY:
             answer["reason"] = self._denied(injected)
         return answer
 
-    def _note_left(self, answer: Answer, packet: Packet, number: int, frame: bytes, tunnelled: bool) -> None:
+    def _note_left(self, answer: Answer, packet: Packet | None, number: int, frame: bytes, tunnelled: bool) -> None:
         inside = frames.unwrap(frame) if tunnelled else None
         port, fields = self._driver.ports.by_number(number), frames.parse(frame if inside is None else inside[1])
-        if port is None:
+        if port is None and packet is not None:
             raise AssertionError(f"packet {packet.id!r} left by port {number}, which the inventory does not have")
-        answer |= {"verdict": "allow", "out": self._places.out(port, fields.dst if fields else None), "raw": frame.hex()}
+        out = self._places.out(port, fields.dst if fields else None) if port is not None else f"port {number}"
+        answer |= {"verdict": "allow", "out": out, "raw": frame.hex()}
         if inside is not None:
             answer["tunnel"] = inside[0]._asdict()
         if fields is not None:
             answer["packet"] = fields._asdict()
-            self._left[packet.id] = fields, port
+            if packet is not None and port is not None:
+                self._left[packet.id] = fields, port
 
     def _policy(self, injected: Injected, entered: Port, came: frames.Fields | None) -> list[dict[str, Any]]:
         """Return what decided in each stage that was met, in order."""
@@ -173,6 +196,7 @@ class Bench:
         return "default_deny" if paths and decisions.is_default(paths[-1][1]) else "policy"
 
 
+_WRONG = ("NO_PORT", "LOOP")
 _WORKLOAD, _HOST = 1, 2
 """Metadata `from` and `to`: a workload, the node itself (k8s_p4/p4/core/metadata.p4)."""
 HOST_SECTIONS = {"untracked": "untracked_tiers", "pre": "pre_dnat_tiers", "forward": "forward_tiers"}
@@ -192,7 +216,7 @@ def _reason(injected: Injected) -> str:
     """Return the contract's word for the reason that the pipeline reports."""
     if injected.outcome == "SHORT_FRAME":
         return "parse"
-    if injected.outcome in ("NO_PORT", "LOOP"):
+    if injected.outcome in _WRONG:
         raise AssertionError(f"the pipeline went wrong: {injected.outcome}, {injected.metadata}")
     return Reason(injected.metadata["reason"]).contract_name
 

@@ -82,7 +82,7 @@ def _answer_questions(address: str, live: Live) -> AdminServer | None:
     if address == NONE:
         return None
     try:
-        return AdminServer(address, live.ask)
+        return AdminServer(address, live.ask, live.watch)
     except (OSError, ValueError) as error:
         log.get_logger().error("questions can't be asked", admin=address, error=str(error))
         return None

@@ -10,6 +10,7 @@ only then, for sets and policies come back within milliseconds.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing
 from random import Random
 from typing import Any
 
@@ -83,7 +84,7 @@ class Live:
         """Which frame spoke of each object last."""
         self._services = LiveServices(kubernetes, self.driver, self._change) if kubernetes is not None else None
         self._fib = LiveFib(fib, self.driver, self._change) if fib is not None else None
-        self._applied = 0
+        self._applied = self._moment = 0
         self._switch: Switch | None = None
         self._dirty_since_s: float | None = None
         self._rest_due_s: float | None = None
@@ -107,21 +108,32 @@ class Live:
 
         Raises what the question raises, and TimeoutError.
         """
-        answered: Future[Any] = Future()
-
-        def work() -> None:
-            scene = self._scene()
-            try:
-                answered.set_result(answer(scene, question, arguments))
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is for whoever asked
-                answered.set_exception(error)
-            finally:
-                scene.close()
-
         from calico_p4.inspect.questions import answer
 
-        self._inflow.put_work(work)
-        return answered.result(timeout=ANSWER_S)
+        def work() -> Any:
+            with closing(self._scene()) as scene:
+                return answer(scene, question, arguments)
+
+        return self._in_turn(work)
+
+    def watch(self, arguments: Mapping[str, Any]) -> Any:
+        """Begin to watch the packets through the switch, from any thread; returns a `monitor.Monitor`, and raises as it says."""
+        from calico_p4.monitor import Describer, monitor
+
+        return monitor(lambda pod: Describer(self.driver, self._switch, lambda: self._moment, pod), self._in_turn, arguments)
+
+    def _in_turn(self, work: Callable[[], Any]) -> Any:
+        """Do something between two frames, from any thread. Raises what it raises, and TimeoutError."""
+        done: Future[Any] = Future()
+
+        def working() -> None:
+            try:
+                done.set_result(work())
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is for whoever asked
+                done.set_exception(error)
+
+        self._inflow.put_work(working)
+        return done.result(timeout=ANSWER_S)
 
     def _scene(self) -> Any:
         from calico_p4.inspect.scene import Scene
@@ -161,6 +173,7 @@ class Live:
         self._inflow.put_work(changing)
 
     def _note_dirty(self) -> None:
+        self._moment += 1
         if self._dirty_since_s is None:
             self._dirty_since_s = self._clock()
 
@@ -227,6 +240,7 @@ class Live:
         self._switch = switch
         self._ask_due_s = self._clock() + ASK_S
         self.driver.attach(switch)
+        self._moment += 1
         self.driver.trouble = None
         self._connect_again.reset()
         self._rest_due_s = self._clock() + HOLD_OFF_S
@@ -245,6 +259,7 @@ class Live:
             self._dirty_since_s = None
             start_s = self._clock()
             self.driver.sync()
+            self._moment += 1
             if self.metrics is not None:
                 self.metrics.apply.observe(self._clock() - start_s)
             if self._services is not None:

@@ -1,7 +1,7 @@
 """The asker's side of the admin API."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import grpc
@@ -33,16 +33,35 @@ class AdminClient:
             self._channel = open_channel(address, CONNECT_TIMEOUT_S)
         except TargetLost as error:
             raise TargetLost(f"{address}: no driver answers there") from error
-        self._call = stub_callable(self._channel, methods_of(pb.DESCRIPTOR.services_by_name["Admin"])["Ask"])
+        methods = methods_of(pb.DESCRIPTOR.services_by_name["Admin"])
+        self._call, self._watch = (stub_callable(self._channel, methods[name]) for name in ("Ask", "Watch"))
 
     def ask(self, question: str, arguments: Mapping[str, Any]) -> Any:
         """Return the answer, as data. Raises what the driver met: Unknown, BadFile, Disagreement or TargetError, with its text."""
         try:
             answer = self._call(pb.Question(name=question, arguments=json.dumps(arguments)), timeout=ANSWER_TIMEOUT_S)
         except grpc.RpcError as error:
-            raise _ERRORS.get(error.code(), TargetError)(error.details()) from error
+            raise _error(error) from error
         return json.loads(answer.json)
+
+    def watch(self, arguments: Mapping[str, Any]) -> Iterator[Any]:
+        """Yield None once the switch is watched, then a line for each packet (`monitor.Describer.line`), without end.
+
+        Raises as `ask`; closing the iterator, or the client, ends it.
+        """
+        call = self._watch(pb.Question(name="monitor", arguments=json.dumps(arguments)))
+        try:
+            for answer in call:
+                yield json.loads(answer.json) if answer.json else None
+        except grpc.RpcError as error:
+            raise _error(error) from error
+        finally:
+            call.cancel()
 
     def close(self) -> None:
         """Disconnect."""
         self._channel.close()
+
+
+def _error(error: grpc.RpcError) -> Exception:
+    return _ERRORS.get(error.code(), TargetError)(error.details())

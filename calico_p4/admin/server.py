@@ -4,7 +4,8 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ UNIX = "unix:"
 _OWNER_ONLY = 0o600
 # Two at a time: the driver answers one after the other, and a slow question must not keep a second asker from being told to wait.
 _WORKERS = 2
+MOST_WATCHERS = 4
+"""At a time; each holds a thread of its own, so that questions are answered beside them."""
 _CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (Unknown, grpc.StatusCode.NOT_FOUND),
     (BadFile, grpc.StatusCode.INVALID_ARGUMENT),
@@ -33,13 +36,15 @@ _CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
 )
 
 Ask = Callable[[str, Mapping[str, Any]], Any]
+Watch = Callable[[Mapping[str, Any]], Any]
+"""Returns something to iterate that has `cancel`, as `Live.watch` does."""
 
 
 class AdminServer:
     """Answers questions until it is stopped."""
 
-    def __init__(self, address: str, ask: Ask) -> None:
-        """Listen on ``unix:PATH``; ``ask`` answers a question by name, in whatever thread calls it.
+    def __init__(self, address: str, ask: Ask, watch: Watch | None = None) -> None:
+        """Listen on ``unix:PATH``; ``ask`` answers a question by name, in whatever thread calls it; ``watch`` begins to watch packets.
 
         Raises:
             OSError: nothing can be bound there, or another process answers there.
@@ -48,11 +53,13 @@ class AdminServer:
         if not address.startswith(UNIX):
             raise ValueError(f"{address}: the admin API listens on unix:PATH only, where the file's mode says who may ask")
         self._path = Path(address.removeprefix(UNIX))
-        self._ask = ask
+        self._ask, self._watch = ask, watch
+        self._watchers = threading.BoundedSemaphore(MOST_WATCHERS)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._server = grpc.server(ThreadPoolExecutor(_WORKERS, "admin"), options=(("grpc.max_send_message_length", -1),))
+        self._server = grpc.server(ThreadPoolExecutor(_WORKERS + MOST_WATCHERS, "admin"), options=(("grpc.max_send_message_length", -1),))
         handler = grpc.unary_unary_rpc_method_handler(self._answer, pb.Question.FromString, pb.Answer.SerializeToString)
-        self._server.add_generic_rpc_handlers((_Handlers({METHODS["Ask"].path: handler}),))
+        watching = grpc.unary_stream_rpc_method_handler(self._stream, pb.Question.FromString, pb.Answer.SerializeToString)
+        self._server.add_generic_rpc_handlers((_Handlers({METHODS["Ask"].path: handler, METHODS["Watch"].path: watching}),))
         self._bind()
         self._server.start()
 
@@ -78,6 +85,30 @@ class AdminServer:
             return pb.Answer(json=json.dumps(self._ask(question.name, arguments)))
         except Exception as error:  # noqa: BLE001 - each becomes a status; what is not expected is logged
             return _refuse(question.name, error, context)
+
+    def _stream(self, question: Any, context: Any) -> Iterator[Any]:
+        if self._watch is None:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "nothing can be watched here")
+        if not self._watchers.acquire(blocking=False):
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MOST_WATCHERS} watch already")
+        try:
+            yield from self._lines(question, context)
+        except Exception as error:  # noqa: BLE001 - as in _answer
+            if context.is_active():
+                _refuse(question.name, error, context)
+        finally:
+            self._watchers.release()
+
+    def _lines(self, question: Any, context: Any) -> Iterator[Any]:
+        assert self._watch is not None
+        watching = self._watch(json.loads(question.arguments or "{}"))
+        try:
+            if context.add_callback(watching.cancel):
+                yield pb.Answer()
+                for line in watching:
+                    yield pb.Answer(json=json.dumps(line))
+        finally:
+            watching.cancel()
 
     def stop(self) -> None:
         """Stop, and take the socket away."""

@@ -24,6 +24,7 @@ _COMMANDS = {
     "get": "List what a recording holds, or what it becomes in the pipeline.",
     "lint": "Check a recording against the rules that Felix keeps.",
     "minimize": "Make a stream in which something is wrong small, and a test of it.",
+    "monitor": "Watch what becomes of each packet through a running driver's switch.",
     "pack": "Make a recording of the lines that cat prints.",
     "record": "Run a driver and record what Felix sends it.",
     "redact": "Replace names and addresses in a recording.",

@@ -108,7 +108,7 @@ def asking(source: str | None, at: int | None = None, ports: str | None = None, 
     if not recorded and any(given is not None for given in (at, ports, packets, k8s)):
         raise click.UsageError("--at, --ports, --k8s and --packets are for recordings; a bundle is one moment, a driver is asked about now")
     with failing():
-        opened = _recording(path, at, ports, packets, k8s) if recorded else _Bundle(path) if path and not path.startswith("unix:") else _driver(source)
+        opened = _recording(path, at, ports, packets, k8s) if recorded else _Bundle(path) if path and not path.startswith("unix:") else driver_at(source)
         try:
             yield opened
         finally:
@@ -144,7 +144,8 @@ def _recording(path: str, at: int | None, ports: str | None, packets: str | None
     return _Scene(replay)
 
 
-def _driver(address: str | None) -> Source:
+def driver_at(address: str | None) -> Any:
+    """Connect to a running driver's admin socket, or end the program."""
     from calico_p4.admin.client import AdminClient
     from calico_p4.p4runtime.errors import TargetLost
 

@@ -23,9 +23,10 @@ entries, `entries.txtpb` (p4c's --p4runtime-entries-files). `Options(shuffle_see
     bench.set_time(s), bench.time() -> float        # virtual seconds, from 0, never backwards
     bench.clear_learned(*tables) -> int; bench.learned_counts() -> dict[str, int]; bench.learned(*tables) -> list[Learned]
     bench.forget_learned(entries) -> int            # single ones of those
+    bench.watch(dropped_only=False) -> Watching     # iterate: frames through the switch, and an int where so many were lost
 """
 
-from k8s_p4.target.client import EmbeddedClient, Injected, Learned, LookedUp
+from k8s_p4.target.client import EmbeddedClient, Injected, Learned, LookedUp, Watched, Watching
 from k8s_p4.target.config import pack_device_config, unpack_device_config
 from k8s_p4.target.inprocess import InProcessTarget
 from k8s_p4.target.options import Options
@@ -39,6 +40,8 @@ __all__ = [
     "LookedUp",
     "Options",
     "Server",
+    "Watched",
+    "Watching",
     "pack_device_config",
     "serve",
     "unpack_device_config",

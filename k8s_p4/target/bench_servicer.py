@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from k8s_p4.target import embedded_pb2 as pb
 from k8s_p4.target.device import SECOND, Device, Sent
-from k8s_p4.target.errors import invalid, unimplemented
+from k8s_p4.target.errors import full, invalid, unimplemented
 from k8s_p4.target.interfaces import Interfaces
 from k8s_p4.target.match import Entry
 from k8s_p4.target.runtime import SENT
 from k8s_p4.target.schema import TableSchema
+from k8s_p4.target.watching import FRAMES, MOST_FRAMES, MOST_WATCHERS, WatchQueue
 
 
 class BenchServicer:
@@ -105,6 +107,38 @@ class BenchServicer:
                     message = answer.entries.add(table=schema.name, expires_in_seconds=left, age_seconds=age)
                     _fill(message, schema, schema.state.unpack(learned.key), learned.entry)
         return answer
+
+    def Watch(self, request: Any, context: Any) -> Iterator[Any]:
+        """Frames through the switch, as they come."""
+        if request.queue > MOST_FRAMES:
+            raise invalid(f"a queue of {request.queue} frames: at most {MOST_FRAMES}")
+        waiting = WatchQueue(request.queue or FRAMES)
+
+        def watcher(port: int, frame: bytes, sent: Sent) -> None:
+            if not request.dropped_only or not sent.outputs:
+                waiting.offer(lambda: self._watched(port, frame, sent))
+
+        self._add(watcher)
+        try:
+            if not context.add_callback(waiting.close):
+                return  # cancelled meanwhile
+            yield pb.Watched()
+            for item in waiting:
+                yield pb.Watched(lost=item) if isinstance(item, int) else item
+        finally:
+            with self._device.lock:
+                self._device.watchers.remove(watcher)
+
+    def _add(self, watcher: Any) -> None:
+        with self._device.lock:
+            if len(self._device.watchers) >= MOST_WATCHERS:
+                raise full(f"{MOST_WATCHERS} watch already")
+            self._device.watchers.append(watcher)
+
+    def _watched(self, port: int, frame: bytes, sent: Sent) -> Any:
+        answer = self._answer(sent)
+        del answer.trace[:]
+        return pb.Watched(seconds=sent.packet.now / SECOND, port=port, frame=frame, result=answer)
 
 
 def _key(schema: TableSchema, entry: Any) -> int:

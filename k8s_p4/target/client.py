@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,46 @@ class Learned:
     age_seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A frame that went through the switch: when (seconds of its clock), in by which port, and what became of it."""
+
+    seconds: float
+    port: int
+    frame: bytes
+    result: Injected
+
+
+class Watching:
+    """A running Watch call. Iterating yields `Watched`, and an int where so many frames were lost; failures are `grpc.RpcError`."""
+
+    def __init__(self, call: Any) -> None:
+        """Returns once the switch watches."""
+        self._call = call
+        next(call)
+
+    def __iter__(self) -> Iterator[Watched | int]:
+        for message in self._call:
+            if message.lost:
+                yield message.lost
+            else:
+                yield Watched(message.seconds, message.port, message.frame, _injected(message.result))
+
+    def cancel(self) -> None:
+        """End it, from any thread; whoever iterates gets CANCELLED."""
+        self._call.cancel()
+
+
+def _injected(answer: Any) -> Injected:
+    return Injected(
+        outputs=tuple((out.port, out.frame) for out in answer.outputs),
+        dropped=answer.dropped,
+        outcome=pb.Outcome.Name(answer.outcome),
+        metadata={name: int.from_bytes(value, "big") for name, value in answer.metadata.items()},
+        trace=tuple(LookedUp(t.table, _ints(t.key), t.hit, t.action, _ints(t.params), t.priority) for t in answer.trace),
+    )
+
+
 def _ints(fields: Any) -> dict[str, int]:
     return {f.name: int.from_bytes(f.value, "big") for f in fields}
 
@@ -82,14 +122,11 @@ class EmbeddedClient:
 
     def inject(self, port: int, frame: bytes, at_seconds: float | None = None, trace: bool = False) -> Injected:
         """Send a frame into a port at a virtual time (default: now)."""
-        answer = self._do("Inject", pb.InjectRequest(port=port, frame=frame, at_seconds=at_seconds, trace=trace))
-        return Injected(
-            outputs=tuple((out.port, out.frame) for out in answer.outputs),
-            dropped=answer.dropped,
-            outcome=pb.Outcome.Name(answer.outcome),
-            metadata={name: int.from_bytes(value, "big") for name, value in answer.metadata.items()},
-            trace=tuple(LookedUp(t.table, _ints(t.key), t.hit, t.action, _ints(t.params), t.priority) for t in answer.trace),
-        )
+        return _injected(self._do("Inject", pb.InjectRequest(port=port, frame=frame, at_seconds=at_seconds, trace=trace)))
+
+    def watch(self, dropped_only: bool = False, queue: int = 0) -> Watching:
+        """Watch every frame from now on, or only those of which nothing leaves; ``queue`` of them may wait (0: the switch's choice)."""
+        return Watching(self._call["Watch"](pb.WatchRequest(dropped_only=dropped_only, queue=queue)))  # it has no end, so no timeout
 
     def set_time(self, seconds: float) -> None:
         """Move the virtual clock forward."""

@@ -79,6 +79,7 @@ class Device:
         self.port_names: dict[int, str] = {}
         self.on_packet_in: Callable[[Any], None] = lambda response: None
         self.on_output: dict[int, Callable[[bytes], None]] = {}
+        self.watchers: list[Callable[[int, bytes, Sent], None]] = []
         self._now = 0
         self._random = None if options.shuffle_seed is None else random.Random(options.shuffle_seed)
 
@@ -130,7 +131,10 @@ class Device:
             if at_seconds is not None:
                 self.set_time(at_seconds)
             packet = installed.pipeline.machine.run(frame, port, self.now(), trace)
-            return Sent(packet, self._deliver(installed, packet))
+            sent = Sent(packet, self._deliver(installed, packet))
+            for watcher in self.watchers:
+                watcher(port, frame, sent)
+            return sent
 
     def _deliver(self, installed: Installed, packet: Packet) -> list[tuple[int, bytes]]:
         if packet.outcome != SENT:

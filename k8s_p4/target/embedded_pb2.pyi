@@ -118,6 +118,28 @@ class Lookup(_message.Message):
     priority: int
     def __init__(self, table: _Optional[str] = ..., key: _Optional[_Iterable[_Union[Field, _Mapping]]] = ..., hit: _Optional[bool] = ..., action: _Optional[str] = ..., params: _Optional[_Iterable[_Union[Field, _Mapping]]] = ..., priority: _Optional[int] = ...) -> None: ...
 
+class WatchRequest(_message.Message):
+    __slots__ = ("queue", "dropped_only")
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_ONLY_FIELD_NUMBER: _ClassVar[int]
+    queue: int
+    dropped_only: bool
+    def __init__(self, queue: _Optional[int] = ..., dropped_only: _Optional[bool] = ...) -> None: ...
+
+class Watched(_message.Message):
+    __slots__ = ("seconds", "port", "frame", "result", "lost")
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    seconds: float
+    port: int
+    frame: bytes
+    result: InjectResponse
+    lost: int
+    def __init__(self, seconds: _Optional[float] = ..., port: _Optional[int] = ..., frame: _Optional[bytes] = ..., result: _Optional[_Union[InjectResponse, _Mapping]] = ..., lost: _Optional[int] = ...) -> None: ...
+
 class SetTimeRequest(_message.Message):
     __slots__ = ("seconds",)
     SECONDS_FIELD_NUMBER: _ClassVar[int]

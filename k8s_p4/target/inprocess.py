@@ -21,6 +21,8 @@ from k8s_p4.target.rpc import handlers
 from k8s_p4.target.servicer import P4RuntimeServicer
 
 _END = object()
+_AHEAD = 64
+"""How many responses of a stream may wait for the client."""
 
 
 class InProcessError(grpc.RpcError):
@@ -79,9 +81,10 @@ class _Context:
 
 
 class _Call:
-    """A running streaming call, iterated by the client; cancel() ends it."""
+    """A running streaming call, iterated by the client; cancel() ends it. The server waits for the client as it does on a socket."""
 
     def __init__(self, handler: Any, requests: Iterator[Any] | Any, parse: Callable[[bytes], Any]) -> None:
+        self._room = threading.Semaphore(_AHEAD)
         self._context = _Context()
         self._responses: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._parse = parse
@@ -92,6 +95,9 @@ class _Call:
         function = handler.stream_stream or handler.unary_stream
         try:
             for response in function(requests, self._context):
+                self._room.acquire()
+                if not self._context.is_active():
+                    break  # cancelled
                 self._responses.put(handler.response_serializer(response))
         except InProcessError as error:
             self._responses.put(error)
@@ -113,12 +119,14 @@ class _Call:
         if response is _END:
             self._responses.put(_END)
             raise StopIteration
+        self._room.release()
         return self._parse(response)
 
     def cancel(self) -> None:
         """End the call; whoever iterates it gets CANCELLED."""
         self._responses.put(InProcessError(grpc.StatusCode.CANCELLED, "Locally cancelled by application!", ()))
         self._context.end()
+        self._room.release()
 
     def add_callback(self, callback: Callable[[], None]) -> bool:
         """As grpc.RpcContext: when the call ends."""
