@@ -434,7 +434,7 @@ TABLES: dict[str, TableSchema] = {
     ),
     "untracked_ingress.rules": TableSchema(
         0x02120004,
-        65536,
+        262144,
         (
             Field("list", 1, 32, "ternary"),
             Field("ip_version", 2, 8, "ternary"),
@@ -486,7 +486,7 @@ TABLES: dict[str, TableSchema] = {
     ),
     "untracked_egress.rules": TableSchema(
         0x02130004,
-        65536,
+        262144,
         (
             Field("list", 1, 32, "ternary"),
             Field("ip_version", 2, 8, "ternary"),
@@ -538,7 +538,7 @@ TABLES: dict[str, TableSchema] = {
     ),
     "pre_dnat.rules": TableSchema(
         0x02140004,
-        65536,
+        262144,
         (
             Field("list", 1, 32, "ternary"),
             Field("ip_version", 2, 8, "ternary"),
@@ -590,7 +590,7 @@ TABLES: dict[str, TableSchema] = {
     ),
     "forward_ingress.rules": TableSchema(
         0x02150004,
-        65536,
+        262144,
         (
             Field("list", 1, 32, "ternary"),
             Field("ip_version", 2, 8, "ternary"),
@@ -746,7 +746,7 @@ TABLES: dict[str, TableSchema] = {
     ),
     "forward_egress.rules": TableSchema(
         0x02160004,
-        65536,
+        262144,
         (
             Field("list", 1, 32, "ternary"),
             Field("ip_version", 2, 8, "ternary"),

@@ -44,7 +44,7 @@
 // and whatever an address set holds, its members are mostly of one identity.
 #define SIZE_HOOK_BINDING 1024
 #define SIZE_HOOK_PEER_CLASS 65536
-#define SIZE_HOOK_RULES 65536
+#define SIZE_HOOK_RULES 262144
 #define SIZE_HOOK_SLOTS 65536
 // Destinations in untracked and pre-DNAT policy: services and the node's own addresses.
 #define SIZE_PRE_DST_HOST 65536
