@@ -23,6 +23,7 @@ _LABEL = 9
 @click.option("--icmp-code", type=click.IntRange(0, 255), default=0, help="ICMP code.")
 @click.option("--family", type=click.Choice(["4", "6"]), help="IPv4 or IPv6; IPv4 where both ends have it.")
 @click.option("--packet", metavar="FRAME", help="Hex of an Ethernet frame, or FILE[:N] of a capture, instead of the fields.")
+@click.option("--new", is_flag=True, help="As the first packet of a flow, whatever flows the switch has learned.")
 @click.option("--verify", is_flag=False, flag_value="embedded", metavar="TARGET", help="Send it through another switch too, and compare: embedded, dpdk, unix:PATH or HOST:PORT.")
 @click.option("--all", "everyone", is_flag=True, help="From every pod to every other: a matrix.")
 @click.option("-o", "--output", type=click.Choice(["table", "wide", "json", "yaml"]), default="table", show_default=True)
@@ -31,6 +32,8 @@ def command(source: str | None, at: int | None, ports: str | None, everyone: boo
     """Send a packet through the entries that are on the target, and say what became of it and why.
 
     SOURCE is a recording ("-": standard input) or the admin socket of a driver (unix:PATH); without it the running driver is asked.
+
+    A packet of a flow that the switch has learned is traced as that, with the flow, unless --new, --verify or --all asks for a new one.
 
     Exit status: 0 there is an answer, whatever the verdict; 1 no such place, or --verify found a difference; 2 a bad argument or file;
     3 driver or target can't be reached.
@@ -58,6 +61,8 @@ def _story(answer: dict[str, Any]) -> Iterator[tuple[str, str]]:
     out = f", out by {answer['out']}" if answer["out"] else ""
     yield "verdict", f"{verdict}  {_packet(answer['sent'])}{out}"
     yield "reason", answer["reason"] + (f": {answer['detail']}" if "detail" in answer else "")
+    if answer.get("flow"):
+        yield "flow", _flow(answer["flow"])
     for decided in answer["policy"]:
         yield decided["stage"], f"{decided['action']} by {who(decided)}{_passed(decided)}"
     if answer.get("culprit") and answer["culprit"]["trigger"]:
@@ -76,6 +81,12 @@ def _story(answer: dict[str, Any]) -> Iterator[tuple[str, str]]:
     pending = answer["state"]["pending"]
     yield "state", f"{answer['source']} after {answer['frames']} frames; " + (f"{pending} rows are NOT on the target as wanted" if pending else
                                                                              "the target holds what is wanted")  # fmt: skip
+
+
+def _flow(flow: dict[str, Any]) -> str:
+    leaves = f", translated to {flow['leaves']}" if flow["leaves"] else ""
+    way = "the first packet's way" if flow["direction"] == "forth" else "the other way"
+    return f"{flow['state']}, {flow['age']} s old: {flow['protocol']} {flow['src']} -> {flow['dst']}{leaves}; this packet goes {way}; --new asks policy"
 
 
 def _closest(closest: dict[str, Any] | None) -> str:

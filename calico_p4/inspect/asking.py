@@ -29,6 +29,7 @@ class Wanted(NamedTuple):
     icmp_code: int = 0
     family: int | None = None
     packet: str | None = None
+    new: bool = False
 
 
 def protocol_of(text: str) -> int:
@@ -78,8 +79,9 @@ def ask(scene: Scene, wanted: Wanted, verify: str | None = None) -> Answer:
     """Trace a packet, and say why.
 
     Returns the contract's answer for the packet with ``version``, ``source``, ``frames``, ``sent``, ``steps`` (each ``table, key, result,
-    entry, entry_key, action, origin, objects, frames``), ``culprit`` (who causes a default deny), ``closest`` (`nearest_miss`), ``staged``
-    (`staged_verdict`), ``degraded`` (what is wrong with the endpoints concerned), ``state`` and, with ``verify``, ``verified``.
+    entry, entry_key, action, origin, objects, frames``), ``culprit`` (who causes a default deny), ``closest`` (`nearest_miss`), ``flow``
+    (see `Tracer.trace`), ``staged`` (`staged_verdict`; None for an established flow, which no policy judges), ``degraded`` (what is wrong
+    with the endpoints concerned), ``state`` and, with ``verify``, ``verified``; the second switch has no flows, so both judge it as new.
 
     Raises:
         Unknown, BadFile: the packet can't be made.
@@ -87,7 +89,8 @@ def ask(scene: Scene, wanted: Wanted, verify: str | None = None) -> Answer:
     """
     tracer = Tracer(scene)
     sent = packet_of(scene, wanted)
-    answer = tracer.trace(sent)
+    learned = () if wanted.new or verify is not None else scene.learned
+    answer = tracer.trace(sent, learned)
     ends = tracer.ends(sent)
     seat = tracer.seat(answer, ends)
     by_default = answer["reason"] == "default_deny"
@@ -97,7 +100,7 @@ def ask(scene: Scene, wanted: Wanted, verify: str | None = None) -> Answer:
         "frames": scene.frames,
         "culprit": culprit(answer) if by_default else None,
         "closest": nearest_miss(scene, sent, answer, ends, seat) if by_default else None,
-        "staged": staged_verdict(scene, sent, ends),
+        "staged": staged_verdict(scene, sent, ends) if answer["flow"] is None else None,
         "degraded": list(_degraded(scene, ends, seat)),
         "state": {"pending": scene.driver.tracker.pending_count(), "in_sync": scene.store.in_sync},
     }

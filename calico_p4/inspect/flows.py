@@ -72,9 +72,23 @@ def _learned(bench: Any, kind: str) -> list[Learned]:
 
 def _all(scene: Scene) -> Iterable[Flow]:
     bench = _bench(scene)
-    closing = {(_family(each), *_key(each)) for each in _learned(bench, "closing")}
+    return _joined([*_learned(bench, "flow"), *_learned(bench, "closing")])
+
+
+def flow_of(learned: Iterable[Learned], table: str, key: Mapping[str, int]) -> dict[str, Any] | None:
+    """Return the flow among learned entries that has this one, as `flows` does with its ``direction`` (forth or back); None if none has."""
+    for flow in _joined(learned):
+        for direction, half in flow.halves.items():
+            if (half.table, half.key) == (table, key):
+                return _item(flow) | {"direction": direction}
+    return None
+
+
+def _joined(learned: Iterable[Learned]) -> list[Flow]:
+    entries = [(each, each.table.rpartition(".")[2]) for each in learned]
+    closing = {(_family(each), *_key(each)) for each, name in entries if name.startswith("closing_v")}
     found: dict[tuple[Any, ...], dict[str, Learned]] = {}
-    for each in _learned(bench, "flow"):
+    for each in (each for each, name in entries if name.startswith("flow_v")):
         direction = each.action.rpartition(".")[2].partition("_")[0]
         key, given = _tuple(each.key), _tuple(each.params)
         came, left = (key, given) if direction == "forth" else (_turned(given), _turned(key))

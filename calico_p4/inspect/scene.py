@@ -26,7 +26,7 @@ from datastore.tracker import Op
 from felix_proto.decode import Decoder
 from felix_proto.recordings import read_recording
 from k8s_p4.rows import TABLES
-from k8s_p4.target import InProcessTarget
+from k8s_p4.target import InProcessTarget, Learned
 
 Rows = dict[Any, Any]
 
@@ -83,6 +83,11 @@ class Scene:
     def drops(self) -> dict[int, int]:
         """Return the packets dropped by reason. Raises TargetError."""
         return drops(self.switch.client) if self.switch is not None else {}
+
+    @cached_property
+    def learned(self) -> list[Learned]:
+        """What the switch had learned when this was first asked for; nothing of one that does not tell."""
+        return self.switch.bench.learned() if self.switch is not None and self.switch.bench is not None else []
 
     def glass(self) -> Switch:
         """Return a switch with the target's ports and the entries read back, through which packets can be sent without a trace.

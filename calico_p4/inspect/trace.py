@@ -4,12 +4,13 @@ Nothing here knows what policy means. The frame goes through a switch that holds
 look-up, and this module finds for each the row that was hit, its names, and who it is there for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from calico_p4.bench import Bench
 from calico_p4.frames import parse
 from calico_p4.inspect.craft import NAMES, Flow, frame
+from calico_p4.inspect.flows import flow_of
 from calico_p4.inspect.labels import Labels, row_id, short, table_aliases
 from calico_p4.inspect.matching import Disagreement, Index
 from calico_p4.inspect.origins import Origins
@@ -19,7 +20,7 @@ from calico_p4.inspect.seats import Seat, seat_of
 from calico_p4.packets import Packet
 from felix_proto.types import WorkloadEndpointID
 from k8s_p4.rows import TABLES
-from k8s_p4.target import EmbeddedClient, Injected, LookedUp
+from k8s_p4.target import EmbeddedClient, Injected, Learned, LookedUp
 
 VERSION = 1
 LEARNED = "learned from a packet"
@@ -46,6 +47,11 @@ class Witness:
         self.last = self._service.inject(port, frame, trace=True)
         return self.last
 
+    def learn(self, entries: Sequence[Learned]) -> None:
+        """Have learned these and nothing else."""
+        self._service.clear_learned()
+        self._service.restore_learned(entries)
+
     def clear_learned(self) -> int:
         """Forget learned flows."""
         return self._service.clear_learned()
@@ -70,20 +76,24 @@ class Tracer:
         self._labels, self._origins = Labels(scene.translator), Origins(scene)
         self._indexes: dict[str, Index] = {}
 
-    def send(self, sent: Probe) -> Answer:
-        """Send a packet; returns the answer of the replay contract."""
-        return self._bench.send(Packet(0, "trace", None, 0.0, {"raw": sent.frame.hex(), "from": sent.entry}))
+    def send(self, sent: Probe, learned: Sequence[Learned] = ()) -> Answer:
+        """Send a packet through a switch that has learned only this; returns the answer of the replay contract."""
+        if learned:
+            self._witness.learn(learned)
+        flow = "established" if learned else "new"
+        return self._bench.send(Packet(0, "trace", None, 0.0, {"raw": sent.frame.hex(), "from": sent.entry, "flow": flow}))
 
-    def trace(self, sent: Probe) -> Answer:
-        """Send a packet; returns the contract's answer with the ``steps`` it took.
+    def trace(self, sent: Probe, learned: Sequence[Learned] = ()) -> Answer:
+        """Send a packet; returns the contract's answer with the ``steps`` it took, and the ``flow`` it is of (`flows.flow_of`), if it is of one.
 
         Raises:
             Disagreement: a look-up ended otherwise than the entries read back say.
         """
-        answer = self.send(sent)
+        answer = self.send(sent, learned)
         looked_up = self._witness.last.trace if self._witness.last is not None and answer["verdict"] != "error" else ()
         answer["sent"] = describe(sent)
         answer["steps"] = list(self._steps(looked_up))
+        answer["flow"] = _flow(looked_up, learned) if answer["reason"] == "established" else None
         return answer
 
     def ends(self, sent: Probe) -> dict[str, WorkloadEndpointID | None]:
@@ -131,6 +141,11 @@ class Tracer:
         if (found is not None) != each.hit or (there is not None and there != ran):
             raise Disagreement(f"{table} {self._labels.asked(table, asked)}: the target ran {_action(each)}, the entries read back say {there}")
         return found
+
+
+def _flow(looked_up: tuple[LookedUp, ...], learned: Sequence[Learned]) -> Answer | None:
+    hits = (each for each in looked_up if each.hit and table_aliases().get(each.table, each.table).startswith("flow_v"))
+    return next((found for each in hits if (found := flow_of(learned, each.table, each.key)) is not None), None)
 
 
 def _action(each: LookedUp) -> str:

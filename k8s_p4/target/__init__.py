@@ -24,6 +24,7 @@ entries, `entries.txtpb` (p4c's --p4runtime-entries-files). `Options(shuffle_see
     bench.clear_learned(*tables) -> int; bench.learned_counts() -> dict[str, int]; bench.learned(*tables) -> list[Learned]
     bench.forget_learned(entries) -> int            # single ones of those
     bench.watch(dropped_only=False) -> Watching     # iterate: frames through the switch, and an int where so many were lost
+    bench.restore_learned(entries) -> int           # those of another switch
 """
 
 from k8s_p4.target.client import EmbeddedClient, Injected, Learned, LookedUp, Watched, Watching

@@ -88,6 +88,13 @@ class BenchServicer:
             wanted = [(schemas[entry.table], _key(schemas[entry.table], entry)) for entry in request.entries]
             return pb.ForgetLearnedResponse(forgotten=sum(_forget(schema, key, self._device.now()) for schema, key in wanted))
 
+    def RestoreLearned(self, request: Any, context: Any) -> Any:
+        """Learn entries of another switch."""
+        with self._device.lock:
+            schemas = {schema.name: schema for schema in self._device.learners(sorted({entry.table for entry in request.entries}))}
+            wanted = [(schemas[entry.table], _key(schemas[entry.table], entry), entry) for entry in request.entries]
+            return pb.RestoreLearnedResponse(restored=sum(_restore(schema, key, entry, self._device.now()) for schema, key, entry in wanted))
+
     def LearnedCounts(self, request: Any, context: Any) -> Any:
         """Live entries by table."""
         with self._device.lock:
@@ -158,6 +165,16 @@ def _forget(schema: TableSchema, key: int, now: int) -> bool:
         return False
     learner.forget()
     return True
+
+
+def _restore(schema: TableSchema, key: int, entry: Any, now: int) -> bool:
+    learner = schema.state.learner
+    action = next((each for each in schema.actions.values() if each.p4_name == entry.action), None)
+    given = {field.name: int.from_bytes(field.value, "big") for field in entry.params}
+    if learner is None or action is None or given.keys() != set(action.param_names):
+        raise invalid(f"table {schema.name}: no action {entry.action}({', '.join(given)})")
+    params = tuple(given[name] for name in action.param_names)
+    return learner.restore(key, (action.function, params, 0, 0, action, None), int(entry.expires_in_seconds * SECOND), now)
 
 
 def _fill(message: Any, schema: TableSchema | None, values: list[int], entry: Entry) -> None:

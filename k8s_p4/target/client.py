@@ -101,6 +101,11 @@ def _ints(fields: Any) -> dict[str, int]:
     return {f.name: int.from_bytes(f.value, "big") for f in fields}
 
 
+def _add_fields(fields: Any, values: dict[str, int]) -> None:
+    for name, value in values.items():
+        fields.add(name=name, value=value.to_bytes((value.bit_length() + 7) // 8 or 1, "big"))
+
+
 class EmbeddedClient:
     """Calls the EmbeddedTarget service over a channel; failures are `grpc.RpcError`."""
 
@@ -146,11 +151,19 @@ class EmbeddedClient:
         """Forget these entries, by table and key; return how many were there."""
         request = pb.ForgetLearnedRequest()
         for entry in entries:
-            message = request.entries.add(table=entry.table)
-            for name, value in entry.key.items():
-                message.key.add(name=name, value=value.to_bytes((value.bit_length() + 7) // 8 or 1, "big"))
+            _add_fields(request.entries.add(table=entry.table).key, entry.key)
         forgotten: int = self._do("ForgetLearned", request).forgotten
         return forgotten
+
+    def restore_learned(self, entries: Iterable[Learned]) -> int:
+        """Learn these entries of another switch, with the time they have left; return how many found room."""
+        request = pb.RestoreLearnedRequest()
+        for entry in entries:
+            message = request.entries.add(table=entry.table, action=entry.action, expires_in_seconds=entry.expires_in_seconds)
+            _add_fields(message.key, entry.key)
+            _add_fields(message.params, entry.params)
+        restored: int = self._do("RestoreLearned", request).restored
+        return restored
 
     def learned_counts(self) -> dict[str, int]:
         """Return the number of live entries of every table that learns."""

@@ -180,6 +180,18 @@ class ForgetLearnedResponse(_message.Message):
     forgotten: int
     def __init__(self, forgotten: _Optional[int] = ...) -> None: ...
 
+class RestoreLearnedRequest(_message.Message):
+    __slots__ = ("entries",)
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[LearnedEntry]
+    def __init__(self, entries: _Optional[_Iterable[_Union[LearnedEntry, _Mapping]]] = ...) -> None: ...
+
+class RestoreLearnedResponse(_message.Message):
+    __slots__ = ("restored",)
+    RESTORED_FIELD_NUMBER: _ClassVar[int]
+    restored: int
+    def __init__(self, restored: _Optional[int] = ...) -> None: ...
+
 class LearnedCountsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

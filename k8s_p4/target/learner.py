@@ -93,6 +93,14 @@ class Learner:
         self.rearm_new(timeout, now)
         return True
 
+    def restore(self, key: int, entry: Entry, left: int, now: int) -> bool:
+        """Learn what was learned elsewhere and has `left` ns; False if its bucket is full. When prolonged it has the first timeout."""
+        self.lookup(key, now)
+        learned = self.learn(entry, 0, now)
+        if learned and self.found is not None:
+            self.found.expires = now + left
+        return learned
+
     def _place(self, now: int) -> LearnedEntry | None:
         number = crc32(self._key_bytes(self.key)) & self._mask
         bucket = self._buckets.setdefault(number, [None] * self._per_bucket)

@@ -87,6 +87,10 @@ class SwxLearner(Learner):
         self.found = next((entry for entry in self.live(now) if entry.key == key), None)
         return None if self.found is None else self.found.entry
 
+    def restore(self, key: int, entry: Entry, left: int, now: int) -> bool:
+        """Refuse: only packets make DPDK learn."""
+        raise unimplemented("this engine learns from packets only")
+
     def forget(self) -> None:
         """Remove the entry just found."""
         if self.found is not None:
