@@ -110,7 +110,7 @@ def translate(bench: Bench, version: int) -> None:
 def test_random_conversations(version: int, nat: Nat) -> None:
     told = converse(version, nat, STEPS)
     words = ("new", "denied", "established", "no_port", "clash") if nat.pool else ("new", "denied", "established")
-    assert min(told[word] for word in words) > STEPS // 200, told
+    assert all(told[word] for word in words), told
 
 
 def converse(version: int, nat: Nat, steps: int) -> Counter[str]:
