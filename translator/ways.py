@@ -7,6 +7,7 @@ the one that the node is known to have, so that a change of that address changes
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
 from .addresses import is_v6, parse_address, text
@@ -54,9 +55,7 @@ class Ways:
         """Follow the routes, and what is known of the nodes they lead to."""
         self.changed, self.changed_ways, self.changed_nodes = set(), set(), set()
         due = set(dirty.routes) | {FIB + prefix for prefix in dirty.fib}
-        for node in dirty.hosts:
-            self._note_node(node, store)
-        for node in dirty.hosts | self._wireguard.changed:
+        for node in dirty.hosts | self._sharing(dirty.hosts, store) | self._wireguard.changed:
             due |= self._of_node.get(node, set())
         if dirty.hosts:
             due |= self._of_node.get("", set())
@@ -68,6 +67,15 @@ class Ways:
         """Routes of the kernel that can't be followed; those of the stream are `pending`'s."""
         for prefix, problem in self._problems.items():
             yield Degraded(f"Fib {prefix}", f"{problem}: what goes there is dropped", "partial")
+
+    def _sharing(self, nodes: AbstractSet[str], store: RouteStore) -> set[str]:
+        """Note the addresses of nodes; who has, or had, one of them as well: a route of the kernel is of the first by name."""
+        touched: set[int] = set()
+        for node in nodes:
+            touched |= self._addresses.get(node, set())
+            self._note_node(node, store)
+            touched |= self._addresses[node]
+        return set().union(*(self._at.get(address, ()) for address in touched))
 
     def _note_node(self, node: str, store: RouteStore) -> None:
         for address in self._addresses.pop(node, ()):

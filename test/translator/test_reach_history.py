@@ -125,3 +125,12 @@ def test_numbers_survive_a_restart(steps: list[Any]) -> None:
     node.rest()
     again = Node(config(), *payloads, allocator=node.allocator)
     assert {name: rows for name, rows in again.rows.items() if rows} == {name: rows for name, rows in node.rows.items() if rows}
+
+
+def test_two_nodes_of_one_address() -> None:
+    """A route of the kernel to an address that two nodes have is of the first by name, whoever came first."""
+    route, later, first = FibRoute("10.0.1.0/24", "192.0.2.12", "eth0", False), HostMetadataUpdate("node-c", "192.0.2.12"), HostMetadataUpdate("node-b", "192.0.2.12")
+    assert Node(route, later, first).named() == Node(route, first, later).named()
+    node = Node(route, later)
+    node.apply(first)
+    assert node.named() == Node(route, first, later).named()
