@@ -204,13 +204,7 @@ class Client:
             entry.meter_id, entry.index.index = meter_id, index
             if config is not None:
                 entry.config.cir, entry.config.cburst, entry.config.pir, entry.config.pburst = config
-        number = len(request.updates)
-        try:
-            if number:
-                self._write(self._head + request.SerializeToString(), timeout=WRITE_TIMEOUT_S)
-        except grpc.RpcError as error:
-            return update_errors(error, number)
-        return [None] * number
+        return self._written(request)
 
     def clear_counters(self, counter_id: int, indices: Iterable[int]) -> list[str | None]:
         """Set the counts at these indices to 0; returns and raises as ``write`` does."""
@@ -220,6 +214,10 @@ class Client:
             update.entity.counter_entry.counter_id = counter_id
             update.entity.counter_entry.index.index = index
             update.entity.counter_entry.data.SetInParent()
+        return self._written(request)
+
+    def _written(self, request: p4r.WriteRequest) -> list[str | None]:
+        """Send updates, if there are any; what became of each, as ``write`` has it."""
         number = len(request.updates)
         try:
             if number:

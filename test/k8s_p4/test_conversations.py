@@ -5,8 +5,6 @@ The answering side's policy denies everything the other way, so that an answer p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from scapy.layers.inet import TCP, UDP
 from scapy.layers.l2 import Ether
@@ -17,18 +15,6 @@ from test.support.talk import HOST, ONE, REMOTE, TWO, Party, Talk, allow, deny
 
 ALLOW, DENY, ESTABLISHED = Reason.POLICY_ALLOW, Reason.POLICY, Reason.ESTABLISHED
 PAIRS = [(ONE, TWO), (ONE, REMOTE), (REMOTE, ONE)]
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
-
-
-@pytest.fixture(params=[4, 6], ids=["v4", "v6"])
-def talk(bench: Bench, request: pytest.FixtureRequest) -> Talk:
-    return Talk(bench, request.param)
 
 
 def one_way(bench: Bench, client: Party, server: Party) -> None:

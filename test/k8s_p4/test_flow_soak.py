@@ -8,10 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
 from random import Random
-
-import pytest
 
 from k8s_p4.reasons import Reason
 from k8s_p4.target.learner import Learner
@@ -21,13 +18,6 @@ from test.support.pipeline import FAR, POD1, Bench, number
 SEED = int(os.environ.get("CALICO_P4_SEED", "0")) or Random().randrange(1 << 32)
 PACKETS = int(os.environ.get("CALICO_P4_FLOW_SOAK", "20000"))
 FLOWS = PACKETS // 20
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
 
 
 def udp(src: int, dst: int, sport: int, dport: int) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -39,13 +38,6 @@ from test.support.pipeline import (
 POD1S, POD2S, NODES, FARS = (POD1, POD1_V6), (POD2, POD2_V6), (NODE, NODE_V6), (FAR, FAR_V6)
 FAMILIES = pytest.mark.parametrize("v", [0, 1], ids=["v4", "v6"])
 UDP_53 = UDP(sport=40000, dport=53)
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
 
 
 def packet(src: str, dst: str, ttl: int = 64, l4: Any = UDP_53, **fields: Any) -> Any:

@@ -27,13 +27,6 @@ from test.support.pipeline import FAR_V6, GATEWAY_V4, GATEWAY_V6, MAC, MACS, NOD
 LINK_LOCAL = "fe80::1"
 
 
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
-
-
 def arp(**fields: Any) -> Any:
     known = {"psrc": POD1, "pdst": GATEWAY_V4, "hwsrc": MACS["cali1"], "op": 1}
     return Ether(src=MACS["cali1"], dst="ff:ff:ff:ff:ff:ff") / ARP(**{**known, **fields})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from scapy.layers.inet import TCP, UDP
 from scapy.packet import Raw
@@ -17,18 +15,6 @@ from test.support.talk import HOST, ONE, REMOTE, TWO, Party, Talk
 from translator.qos import limits, meters
 
 ALLOW, ESTABLISHED, RATE = Reason.POLICY_ALLOW, Reason.ESTABLISHED, Reason.RATE
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
-
-
-@pytest.fixture(params=[4, 6], ids=["v4", "v6"])
-def talk(bench: Bench, request: pytest.FixtureRequest) -> Talk:
-    return Talk(bench, request.param)
 
 
 def limit(bench: Bench, endpoint: int, controls: QoSControls) -> None:

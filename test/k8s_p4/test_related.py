@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,13 +33,6 @@ ERRORS = {
     "time exceeded": (lambda: ICMP(type=11, code=0), lambda: ICMPv6TimeExceeded(code=0)),
     "parameter problem": (lambda: ICMP(type=12, code=0), lambda: ICMPv6ParamProblem(code=0)),
 }
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
 
 
 @pytest.fixture(params=[4, 6], ids=["v4", "v6"])

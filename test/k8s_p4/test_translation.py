@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -56,18 +55,6 @@ class Seen(NamedTuple):
     sport: int
     dst: str
     dport: int
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
-
-
-@pytest.fixture(params=[4, 6], ids=["v4", "v6"])
-def talk(bench: Bench, request: pytest.FixtureRequest) -> Talk:
-    return Talk(bench, request.param)
 
 
 def seen(outcome: Outcome) -> Seen:
