@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from threading import Thread
 from typing import Any
 
 from calico_p4 import log
@@ -32,7 +33,7 @@ READ_FD, WRITE_FD = 3, 4
 
 def main() -> None:
     """Run until Felix goes, or sends SIGTERM."""
-    signal.signal(signal.SIGTERM, _leave)
+    _leave_at(signal.SIGTERM)
     status = 1
     try:
         status = run(os.environ)
@@ -108,9 +109,19 @@ def _probe(well: bool, otherwise: str) -> tuple[int, str, bytes]:
     return (200, "text/plain", b"ok\n") if well else (503, "text/plain", f"{otherwise}\n".encode())
 
 
-def _leave(_number: int, _frame: Any) -> None:
-    """SIGTERM: Felix waits 2 s. What is on the switch stays; numbers that rows use were written before the rows."""
-    _end(0)
+def _leave_at(number: signal.Signals) -> None:
+    """End with status 0 when the signal comes: Felix waits 2 s. What is on the switch stays; numbers that rows use were written before the rows.
+
+    A thread waits for it, and every other thread, the transport's too, blocks it: a handler runs in the main thread only, and one that waits
+    for the target does not wake up when the signal was given to another thread.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+
+    def wait() -> None:
+        signal.sigwait({number})
+        os._exit(0)  # without a last flush: whoever holds the log may be stuck
+
+    Thread(target=wait, name="signals", daemon=True).start()
 
 
 def _end(status: int) -> None:
