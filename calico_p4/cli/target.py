@@ -11,7 +11,7 @@ def _start_dpdk() -> None:
     """Start DPDK now, so that what is missing is told before anybody waits for the target."""
     from k8s_p4.target.dpdk import library
 
-    library.start(True)
+    library.start()
 
 
 @click.command(name="target")

@@ -6,6 +6,7 @@ lib/pipeline/rte_swx_pipeline_internal.h.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -100,35 +101,70 @@ def checksum_subtract(checksum: int, data: bytes) -> int:
     return _fold((~checksum & 0xFFFF) + 0xFFFF00000 - _words(data))
 
 
+TICKS = 1 << 36
+"""A second, where DPDK counts cycles of the CPU."""
+_PERIOD_MIN = 100
+
+
+def _tokens(rate: int) -> tuple[int, int]:
+    """A bucket gets so many units each so many ticks (rte_meter_get_tb_params): above TICKS / 100 a second, up to 1 % more than its rate."""
+    if not rate:
+        return _PERIOD_MIN, 0
+    ticks = TICKS / rate
+    if ticks >= _PERIOD_MIN:
+        return int(ticks), 1
+    units = math.ceil(_PERIOD_MIN / ticks)
+    return TICKS * units // rate, units
+
+
+class _Bucket:
+    """Tokens that come in whole periods; what is left of one counts for the next, also when the bucket is full."""
+
+    __slots__ = ("_at", "_period", "_size", "_units", "tokens")
+
+    def __init__(self, rate: int, size: int, at: int) -> None:
+        """Full at `at`, in ticks."""
+        self._period, self._units = _tokens(rate)
+        self._at, self._size, self.tokens = at, size, size
+
+    def fill(self, at: int) -> None:
+        periods = (at - self._at) // self._period
+        self._at += periods * self._period
+        self.tokens = min(self.tokens + periods * self._units, self._size)
+
+
 class Meter:
     """Two rates, three colours, colour-aware (RFC 2698), over virtual time in ns; rates in units per second, bursts in units."""
 
-    __slots__ = ("_at", "_tc", "_tp", "cbs", "cir", "octets", "packets", "pbs", "pir")
+    __slots__ = ("_committed", "_peak", "cbs", "cir", "octets", "packets", "pbs", "pir", "since")
 
     def __init__(self, cir: int, cbs: int, pir: int, pbs: int, now: int) -> None:
-        self.cir, self.cbs, self.pir, self.pbs = cir, cbs, pir, pbs
-        # Token counts are kept in billionths, so that ns times a rate needs no division.
-        self._tc, self._tp, self._at = cbs * 10**9, pbs * 10**9, now
+        self.cir, self.cbs, self.pir, self.pbs, self.since = cir, cbs, pir, pbs, now
+        self._committed, self._peak = _Bucket(cir, cbs, _ticks(now)), _Bucket(pir, pbs, _ticks(now))
         self.packets, self.octets = [0, 0, 0], [0, 0, 0]
 
     def run(self, now: int, length: int, colour: int) -> int:
         """Mark one packet; returns its colour."""
-        marked = self._mark(now, length * 10**9, colour)
+        marked = self._mark(_ticks(now), length, colour)
         self.packets[marked] += 1
         self.octets[marked] += length
         return marked
 
-    def _mark(self, now: int, cost: int, colour: int) -> int:
-        passed, self._at = now - self._at, now
-        self._tc = min(self._tc + passed * self.cir, self.cbs * 10**9)
-        self._tp = min(self._tp + passed * self.pir, self.pbs * 10**9)
-        if colour == RED or self._tp < cost:
+    def _mark(self, at: int, length: int, colour: int) -> int:
+        committed, peak = self._committed, self._peak
+        committed.fill(at)
+        peak.fill(at)
+        if colour == RED or peak.tokens < length:
             return RED
-        self._tp -= cost
-        if colour == YELLOW or self._tc < cost:
+        peak.tokens -= length
+        if colour == YELLOW or committed.tokens < length:
             return YELLOW
-        self._tc -= cost
+        committed.tokens -= length
         return GREEN
+
+
+def _ticks(now: int) -> int:
+    return now * TICKS // 10**9
 
 
 class MeterArray:

@@ -106,7 +106,8 @@ class Learner:
         bucket = self._buckets.setdefault(number, [None] * self._per_bucket)
         for place, held in enumerate(bucket):
             if held is None or held.expires <= now:
-                if held is not None:
+                # A key that ran out here may have been learned again at another place.
+                if held is not None and self._entries.get(held.key) is held:
                     del self._entries[held.key]
                 learned = bucket[place] = self._entries[self.key] = LearnedEntry(self.key, number, place, now)
                 self.learned += 1

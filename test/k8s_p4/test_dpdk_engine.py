@@ -12,11 +12,10 @@ import pytest
 from google.rpc import code_pb2
 
 from k8s_p4 import artefacts
-from k8s_p4.p4rt import p4r
 from k8s_p4.target import EmbeddedClient, InProcessTarget, Options, pack_device_config, unpack_device_config
 from k8s_p4.target.dpdk import build
 from test.support.judge import small
-from test.support.p4target import DELETE, INSERT, MODIFY, Session, rows
+from test.support.p4target import DELETE, INSERT, MODIFY, Session, meter, rows
 from test.support.p4target import session as opened
 
 if build.missing():
@@ -79,13 +78,50 @@ def test_a_trace_is_refused(session: Session) -> None:
         session.bench.inject(port, frame, trace=True)
 
 
-def test_a_meter_is_refused(session: Session) -> None:
-    """Rather than let everything pass that it should hold back."""
-    entity = p4r.Entity()
-    entity.meter_entry.meter_id = session.find("meters", "egress_packets").preamble.id
-    entity.meter_entry.index.index = 1
-    entity.meter_entry.config.cir = entity.meter_entry.config.pir = entity.meter_entry.config.cburst = entity.meter_entry.config.pburst = 10
-    assert session.refusals((MODIFY, entity)) == [(code_pb2.UNIMPLEMENTED, "this engine configures no meters")]
+def test_meters(session: Session) -> None:
+    """Packets over the rate of the workload that sends them are dropped, by virtual time; none without a configuration."""
+    frame, port = session.allow_one()
+
+    def passed(frames: int) -> int:
+        return sum(1 for _ in range(frames) if session.bench.inject(port, frame).outputs)
+
+    assert passed(30) == 30
+    session.write(meter(session, 10, 5))
+    assert passed(30) == 5
+    session.bench.set_time(1)
+    session.bench.clear_learned()
+    assert passed(30) == 5, "what forgets flows is no time that passes"
+    session.bench.set_time(1.25)
+    assert passed(30) == 2
+    session.write(meter(session, 20, 8))
+    assert passed(30) == 8, "full buckets again"
+    (held,) = session.read(meter(session, 0, 0)[1])
+    assert (held.meter_entry.config.cir, held.meter_entry.config.cburst) == (20, 8)
+    none = meter(session, 1, 1)[1]
+    none.meter_entry.ClearField("config")
+    session.write((MODIFY, none))
+    assert passed(30) == 30
+
+
+def test_a_meter_of_rate_0_is_refused(session: Session) -> None:
+    """rte_meter takes none; everything would be green."""
+    message = "meter pipeline_egress_rate_egress_packets[1]: DPDK takes no rate or burst of 0"
+    assert session.refusals(meter(session, 0, 5)) == [(code_pb2.INVALID_ARGUMENT, message)]
+
+
+def test_learned_entries_are_put_back(session: Session) -> None:
+    """As they were, for the time they had left."""
+    frame, port = session.allow_one()
+    session.bench.inject(port, frame)
+    session.bench.set_time(20)
+    before = session.bench.learned()
+    session.bench.clear_learned()
+    assert session.bench.restore_learned(before) == len(before) == 2
+    assert {(e.table, *map(str, (e.key, e.action, e.params, e.expires_in_seconds))) for e in session.bench.learned()} == {
+        (e.table, *map(str, (e.key, e.action, e.params, e.expires_in_seconds))) for e in before
+    }
+    assert session.bench.inject(port, frame).outputs
+    assert sum(session.bench.learned_counts().values()) == 2, "they were found"
 
 
 def test_widths_are_checked_before_dpdk_cuts_them(session: Session) -> None:
@@ -111,7 +147,7 @@ def test_an_entry_that_dpdk_refuses_is_told_and_gone(session: Session, monkeypat
 def session_library() -> object:
     from k8s_p4.target.dpdk import library
 
-    return library.start(True)
+    return library.start()
 
 
 def test_the_command(tmp_path: object) -> None:

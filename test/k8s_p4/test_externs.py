@@ -2,7 +2,7 @@
 
 import pytest
 
-from k8s_p4.target.externs import GREEN, RED, YELLOW, Meter, MeterArray, crc32, jhash
+from k8s_p4.target.externs import GREEN, RED, TICKS, YELLOW, Meter, MeterArray, crc32, jhash
 from k8s_p4.target.learner import SECOND, Learner
 
 
@@ -35,6 +35,18 @@ def test_a_meter_marks_by_two_rates() -> None:
     # buckets fill no further than their bursts
     assert [meter.run(1000 * SECOND, 150, GREEN) for _ in range(3)] == [GREEN, YELLOW, RED]
     assert meter.packets == [3, 3, 3]
+
+
+@pytest.mark.parametrize("rate", [1, 3, 1000, 10**6, TICKS // 100, TICKS // 100 + 1, 10**10])
+def test_a_meter_s_rate(rate: int) -> None:
+    """In an hour, by steps that no period divides, what the rate gives and at most 1 % more."""
+    burst, hour = rate * 4000, 3600 * SECOND
+    meter = Meter(rate, burst, rate, burst, 0)
+    assert meter.run(0, burst, GREEN) == GREEN
+    for at in range(7, hour, hour // 61):
+        assert meter.run(at, burst, GREEN) == RED
+    assert meter.run(hour, rate * 3600, GREEN) == GREEN
+    assert meter.run(hour, rate * 36 + 1, GREEN) == RED
 
 
 def test_a_meter_never_marks_better_than_it_was_told() -> None:
@@ -110,6 +122,17 @@ def test_a_full_bucket_refuses_until_something_in_it_expires() -> None:
     assert learn(table, 4, now=10 * SECOND), "key 0 has expired"
     assert table.lookup(0, 10 * SECOND) is None and table.lookup(4, 10 * SECOND)
     assert table.clear() == 4, "the expired one is gone for good"
+
+
+def test_a_key_learned_again_elsewhere_stays_when_its_old_place_is_taken() -> None:
+    table = Learner(1, [10, 60], lambda key: key.to_bytes(4, "little"))
+    assert learn(table, 1) and learn(table, 2)
+    later = 20 * SECOND
+    assert learn(table, 2, 1, later), "in the place that was 1's"
+    assert learn(table, 3, 1, later), "in the place that was 2's"
+    assert table.lookup(2, later) is not None
+    table.forget()
+    assert learn(table, 4, 1, later) and {each.key for each in table.live(later)} == {3, 4}
 
 
 def test_learning_a_known_key_replaces_it_where_it_is() -> None:

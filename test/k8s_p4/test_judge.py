@@ -15,13 +15,14 @@ from random import Random
 import pytest
 
 from calico_p4.replay import Options, replay
+from k8s_p4.p4rt import p4r
 from k8s_p4.target import InProcessTarget
 from k8s_p4.target.dpdk import build
 from test.conformance import test_product_conformance as conformance
 from test.property import test_flows as flows
 from test.support.census import Census
-from test.support.judge import Disagreement, JudgedMachine, Tally, everywhere
-from test.support.p4target import DELETE, ours, tcp_frame
+from test.support.judge import Both, Disagreement, JudgedMachine, Tally, everywhere
+from test.support.p4target import DELETE, MODIFY, meter, ours, tcp_frame
 from test.support.pipeline import FAR, NODE, POD1, POD2, Bench, number
 from test.support.product import on_embedded
 from test.support.shared import needs_shared, recording_path
@@ -70,14 +71,40 @@ def test_differences_are_seen(target: InProcessTarget) -> None:
         machine.run(tcp_frame(0x0A000001, 0x0A000002, 40001), port, 0)
     for identity, entry in entries.items():
         held.put(identity, entry)
-    machine.registers["pipeline_drops"][5] += 1
+    drops = machine.registers["pipeline_drops"]
+    assert isinstance(drops, Both)
+    drops.ours[5] += 1
     with pytest.raises(Disagreement, match=r"pipeline_drops\[5\]"):
         machine.run(tcp_frame(0x0A000001, 0x0A000002, 40002), port, 0)
-    machine.registers["pipeline_drops"][5] -= 1
+    drops.ours[5] -= 1
     (identity, entry), *_ = ((at, entry) for at, entry in entries.items() if at == 0x0A000002)
     held.put(identity, (entry[0], (*entry[1][:2], 999), *entry[2:]))
     with pytest.raises(Disagreement, match="metadata dst_incarnation: 0x3e7, DPDK: 0x66"):
         machine.run(tcp_frame(0x0A000001, 0x0A000002, 40003), port, 0)
+
+
+def test_what_is_set_is_set_in_both(target: InProcessTarget) -> None:
+    """Counters written, meters, what is forgotten and what is learned elsewhere."""
+    with ours(target.channel) as session:
+        frame, port = session.allow_one()
+        bench = session.bench
+        bench.inject(port, frame)
+        counter = p4r.Entity()
+        counter.counter_entry.counter_id = session.find("counters", "egress.hits").preamble.id
+        counter.counter_entry.index.index = 30
+        counter.counter_entry.data.packet_count = 700
+        session.write((MODIFY, counter))
+        for rate in (3, 7, 1000, 1 << 30):
+            session.write(meter(session, rate, rate))
+            for ns in range(30):
+                bench.inject(port, frame, at_seconds=bench.time() + ns / 61)
+        held = bench.learned()
+        bench.forget_learned(held[:1])
+        bench.inject(port, frame)
+        bench.clear_learned()
+        bench.restore_learned(held)
+        for _ in range(40):
+            bench.inject(port, frame)
 
 
 def test_rivals_of_one_mask(target: InProcessTarget) -> None:

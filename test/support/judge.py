@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence
+from typing import Any
 
 from k8s_p4.target import engines
+from k8s_p4.target.dpdk.machine import SwxMeters
 from k8s_p4.target.dpdk.swx import Swx
 from k8s_p4.target.learner import Learner
+from k8s_p4.target.match import Entry
 from k8s_p4.target.options import Options
 from k8s_p4.target.runtime import LOOP, SENT, SHORT_FRAME, Machine, Packet
 from k8s_p4.target.spec import Spec
@@ -48,6 +51,29 @@ def small(assembly: str) -> str:
     return re.sub(r"^(learner .*?\tsize )0x\w+", rf"\g<1>{_BUCKETS:#x}", assembly, flags=re.MULTILINE | re.DOTALL)
 
 
+class Both(MutableSequence[int]):
+    """An array of the executor and the same on DPDK: set in both, read here."""
+
+    def __init__(self, ours: MutableSequence[int], theirs: MutableSequence[int]) -> None:
+        self.ours, self._theirs = ours, theirs
+
+    def __len__(self) -> int:
+        return len(self.ours)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.ours[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.ours[index] = self._theirs[index] = value
+
+    def __delitem__(self, index: Any) -> None:
+        raise TypeError("an array's elements can't be deleted")
+
+    def insert(self, index: int, value: int) -> None:
+        """Never possible."""
+        raise TypeError("an array has a fixed size")
+
+
 class JudgedMachine(Machine):
     """The executor's machine with DPDK beside it. What the executor says is what is returned."""
 
@@ -57,6 +83,10 @@ class JudgedMachine(Machine):
         for _, learner in self.learners():
             learner.resize(_BUCKETS)
         self.swx = Swx(text, self, options, lpm_widths)
+        # The program counts in the lists themselves; whoever else sets an element sets DPDK's too.
+        self.registers = {name: Both(cells, self.swx.registers[name]) for name, cells in self.registers.items()}
+        for name, array in self.meters.items():
+            array.meters = SwxMeters(self.swx, name)
         self._judged = 0
         for state in self.tables.values():
             if state.learner is not None:
@@ -72,7 +102,7 @@ class JudgedMachine(Machine):
         theirs = self.swx.run(frame, port, now)
         Tally.packets += 1
         self._judged += 1
-        differences = [*self._differences(packet, theirs), *self._counters(), *self._learned(now)]
+        differences = [*self._differences(packet, theirs), *self._counters(), *self._meters(), *self._learned(now)]
         if differences:
             where = f"frame {frame.hex()} into port {port} at {now} ns"
             raise Disagreement("\n  ".join((f"the executor and DPDK differ: {where}", *differences)))
@@ -105,6 +135,13 @@ class JudgedMachine(Machine):
                 if cells[index] != theirs[index]:
                     yield f"{name}[{index}]: {cells[index]}, DPDK: {theirs[index]}"
 
+    def _meters(self) -> Iterator[str]:
+        """How many of each colour."""
+        for name, array in self.meters.items():
+            for index, meter in array.meters.items():
+                if (theirs := self.swx.metered(name, index)) != (meter.packets, meter.octets):
+                    yield f"meter {name}[{index}]: {meter.packets}, {meter.octets}, DPDK: {theirs}"
+
     def _learned(self, now: int) -> Iterator[str]:
         """From time to time, what was learned: keys, actions, parameters, and when they expire but for DPDK's grain."""
         for state, learner in self.learners() if self._judged % 32 == 0 else ():
@@ -133,7 +170,7 @@ def _counted(cells: list[int]) -> list[int]:
 
 
 def _forget_together(name: str, learner: Learner, swx: Swx) -> None:
-    """What a learner is told to forget, DPDK forgets."""
+    """What a learner is told to forget or to learn, DPDK forgets or learns."""
 
     class Together(Learner):
         __slots__ = ()
@@ -147,5 +184,9 @@ def _forget_together(name: str, learner: Learner, swx: Swx) -> None:
                 if self.found is not None and learned.key == self.found.key:
                     swx.unlearn(name, learned.place)
             super().forget()
+
+        def restore(self, key: int, entry: Entry, left: int, now: int) -> bool:
+            swx.learn(name, (key, entry[4].name, entry[1]), left, now)
+            return super().restore(key, entry, left, now)
 
     learner.__class__ = Together

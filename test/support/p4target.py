@@ -186,6 +186,16 @@ class Session:
         return tcp_frame(*addresses), one
 
 
+def meter(session: Session, rate: int, burst: int, index: int = 1) -> tuple[int, Any]:
+    """The update that sets the meter of the packets that an endpoint sends; rates in packets per second."""
+    entity = p4r.Entity()
+    entity.meter_entry.meter_id = session.find("meters", "egress_packets").preamble.id
+    entity.meter_entry.index.index = index
+    config = entity.meter_entry.config
+    config.cir, config.pir, config.cburst, config.pburst = rate, rate, burst, burst
+    return MODIFY, entity
+
+
 def fill_match(match: Any, kind: int, item: Any) -> None:
     """Fill a FieldMatch."""
     if kind == p4i.MatchField.EXACT:

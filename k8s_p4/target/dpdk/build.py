@@ -27,11 +27,13 @@ _LIBRARIES = ("port", "table", "acl", "meter", "hash", "mempool", "mempool_ring"
 _DEFINES = ("-DALLOW_EXPERIMENTAL_API", "-DRTE_SWX_PIPELINE_INSTRUCTION_TABLE_SIZE_MAX=4096")
 # What differs from DPDK's own build, by names: lists of the same name as those of librte_pipeline, which DPDK's drivers load with them; an
 # operand's offset in its struct, which has eight bits there, and nothing checks that it fits: metadata beyond byte 255 is other metadata;
+# meters have a clock of their own (engine.c);
 # and the output port, which DPDK 22.11 looks up in an array without a check of its length (ports in memory have no array, engine.c).
 _CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
     "rte_swx_pipeline_internal.h": (
         (r"&(\w+)->out\[(\w+)\]", r"engine_out(\1, \2)"),
         (r"\buint8_t(\s+\w*offset;)", r"uint16_t\1"),
+        (r"\ttime = rte_get_tsc_cycles\(\)", "\ttime = engine_meter_clock()"),
     ),
     "rte_swx_pipeline.c": ((r"\(uint8_t\)(?=\w+->offset)", ""), (r'"(?=RTE_SWX_PIPELINE")', '"OUR_')),
     "rte_swx_ctl.c": ((r'"(?=RTE_SWX_CTL_PIPELINE")', '"OUR_'),),
@@ -43,6 +45,7 @@ _PROLOGUE = """\
 struct port_out_runtime;
 struct rte_swx_pipeline;
 uint64_t engine_clock(void);
+uint64_t engine_meter_clock(void);
 struct port_out_runtime *engine_out(struct rte_swx_pipeline *p, uint64_t port_id);
 #define rte_get_tsc_cycles engine_clock
 uint64_t engine_hz(void);

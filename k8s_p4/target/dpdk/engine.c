@@ -5,9 +5,8 @@
  *
  * - Ports in memory: any number of them, by number, behind the one input port and the one output port that the library is told of.
  *   A port number needs no array, so none can be beyond its end (DPDK 22.11 reads past it; later releases drop).
- * - Virtual time, on request, in place of the CPU's clock: 2^36 ticks a second. Expiry is kept in units of 2^32 ticks, so its grain is
- *   1/16 s then.
- * - What has been learned can be listed and forgotten.
+ * - The caller's time in place of the CPU's clock: 2^36 ticks a second. Expiry is kept in units of 2^32 ticks, so its grain is 1/16 s.
+ * - What has been learned can be listed, forgotten and put back.
  * - Poison, on request: metadata and headers hold a pattern when a packet begins, instead of an earlier packet's bytes.
  *
  * One thread may use an engine at a time; nothing here locks.
@@ -16,6 +15,7 @@
 #define _GNU_SOURCE
 #endif
 #include <fcntl.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -41,6 +41,7 @@
 #define SECOND_BITS 36
 #define METADATA_MAX 65536
 #define DROP_PORT 0xFFFFFFFF
+#define TOKEN_PERIOD_MIN 100
 
 enum outcome { NONE = 0, SENT = 1, DROPPED = 2, SHORT_FRAME = 3 };
 
@@ -68,46 +69,40 @@ struct engine {
 	uint8_t metadata[METADATA_MAX];
 };
 
-static bool virtual_time;
-static uint64_t now_ticks;
+static uint64_t now_ticks, meter_ticks;
 
-/* The rate under its own name again. */
-#undef rte_get_tsc_hz
-uint64_t rte_get_tsc_hz(void);
-static uint64_t
-real_hz(void)
-{
-	return rte_get_tsc_hz();
-}
-#define rte_get_tsc_hz engine_hz
+/* Time, in place of the CPU's time stamp counter and its rate (build.py) */
 
-/* Time */
-
-/* In place of the CPU's time stamp counter and its rate (build.py). */
 uint64_t
 engine_clock(void)
 {
-	return virtual_time ? now_ticks : rte_rdtsc();
+	return now_ticks;
+}
+
+/* That of meters, which doesn't leap when what was learned is forgotten. */
+uint64_t
+engine_meter_clock(void)
+{
+	return meter_ticks;
 }
 
 uint64_t
 engine_hz(void)
 {
-	return virtual_time ? 1ULL << SECOND_BITS : real_hz();
+	return 1ULL << SECOND_BITS;
 }
 
 /* Start */
 
 /* Once per process. `megabytes` of ordinary memory; returns 0, or a negative number. */
 int
-engine_init(const char *megabytes, int with_virtual_time)
+engine_init(const char *megabytes)
 {
 	char *argv[] = {"calico-p4", "--no-huge", "--no-pci", "--no-shconf", "--no-telemetry", "-m", (char *)megabytes,
 			"--log-level", "critical", "-l", "0", NULL};
 	cpu_set_t mask;
 	int status;
 
-	virtual_time = with_virtual_time;
 	/* DPDK pins the thread that starts it to a core: that stays within its own tables. */
 	sched_getaffinity(0, sizeof(mask), &mask);
 	status = rte_eal_init(RTE_DIM(argv) - 1, argv);
@@ -250,7 +245,8 @@ learner_get(struct engine *e, uint32_t learner)
 static void
 set_time(struct engine *e, uint64_t ns)
 {
-	now_ticks = e->epoch + (uint64_t)(((unsigned __int128)ns << SECOND_BITS) / 1000000000);
+	meter_ticks = FIRST_TICK + (uint64_t)(((unsigned __int128)ns << SECOND_BITS) / 1000000000);
+	now_ticks = e->epoch - FIRST_TICK + meter_ticks;
 }
 
 /* The first live entry from a position on: its position, -1 if there is none. `left`: ns until it expires. */
@@ -287,14 +283,35 @@ engine_unlearn(struct engine *e, uint32_t learner, int64_t at)
 	table_bucket_get(t, at / TABLE_KEYS_PER_BUCKET)->time[at % TABLE_KEYS_PER_BUCKET] = 0;
 }
 
+/* Learn what was learned elsewhere and has `left` ns. Returns 0, or 1 if the bucket is full. The key may move by a look-up's offset. */
+int
+engine_learn(struct engine *e, uint32_t learner, uint64_t ns, const uint8_t *key, uint64_t action, uint8_t *data, uint64_t left)
+{
+	struct learner_table *t = learner_get(e, learner);
+	struct mailbox m = {0};
+	uint8_t *from = (uint8_t *)key - t->params.key_offset, *found;
+	uint64_t found_action;
+	size_t id;
+	int hit;
+
+	set_time(e, ns);
+	while (!rte_swx_table_learner_lookup(t, &m, engine_clock(), &from, &found_action, &found, &id, &hit))
+		;
+	if (rte_swx_table_learner_add(t, &m, engine_clock(), action, data, 0))
+		return 1;
+	set_time(e, ns + left);
+	m.bucket->time[m.bucket_key_pos] = engine_clock() >> 32;
+	return 0;
+}
+
 /* Forget everything learned. */
 void
 engine_forget(struct engine *e)
 {
 	uint32_t i;
 
-	/* With virtual time it is enough that a day passes; the clock has room for some 2,000 of them. */
-	if (virtual_time && e->epoch < LAST_TICK) {
+	/* It is enough that a day passes; the clock has room for some 2,000 of them. */
+	if (e->epoch < LAST_TICK) {
 		e->epoch += 100000ULL << SECOND_BITS;
 		return;
 	}
@@ -372,6 +389,73 @@ int
 engine_write(struct engine *e, const char *array, uint32_t index, uint64_t value)
 {
 	return rte_swx_ctl_pipeline_regarray_write(e->p, array, index, value);
+}
+
+/* Meters */
+
+/* As rte_meter's own (lib/meter/rte_meter.c), whose ticks are the CPU's. */
+static void
+tokens(uint64_t rate, uint64_t *period, uint64_t *units)
+{
+	double ticks = (double)engine_hz() / rate;
+
+	*units = ticks < TOKEN_PERIOD_MIN ? (uint64_t)ceil(TOKEN_PERIOD_MIN / ticks) : 1;
+	*period = ticks < TOKEN_PERIOD_MIN ? engine_hz() * *units / rate : (uint64_t)ticks;
+}
+
+static struct meter_profile *
+profile_get(struct engine *e, const char *name, struct rte_meter_trtcm_params *params)
+{
+	struct meter_profile *p;
+
+	if (rte_swx_ctl_meter_profile_add(e->p, name, params))
+		return NULL;
+	p = TAILQ_LAST(&e->p->meter_profiles, meter_profile_tailq);
+	tokens(params->cir, &p->profile.cir_period, &p->profile.cir_bytes_per_period);
+	tokens(params->pir, &p->profile.pir_period, &p->profile.pir_bytes_per_period);
+	return p;
+}
+
+/* Configure one meter, from full buckets on; all rates 0: none, so that everything is green. Returns 0, or a negative number. */
+int
+engine_meter(struct engine *e, const char *array, uint32_t index, uint64_t cir, uint64_t cbs, uint64_t pir, uint64_t pbs, uint64_t ns)
+{
+	struct rte_meter_trtcm_params params = {.cir = cir, .cbs = cbs, .pir = pir, .pbs = pbs};
+	struct metarray *a;
+	struct meter *m;
+	char name[RTE_SWX_NAME_SIZE];
+
+	TAILQ_FOREACH(a, &e->p->metarrays, node)
+		if (!strcmp(a->name, array))
+			break;
+	if (!a || index >= a->size)
+		return -EINVAL;
+	m = &e->p->metarray_runtime[a->id].metarray[index];
+	snprintf(name, sizeof(name), "%s", m->profile->name);
+	rte_swx_ctl_meter_reset(e->p, array, index);
+	if (name[0])
+		rte_swx_ctl_meter_profile_delete(e->p, name);
+	if (!pir)
+		return 0;
+	snprintf(name, sizeof(name), "%u %u", a->id, index);
+	if (!profile_get(e, name, &params))
+		return -EINVAL;
+	rte_swx_ctl_meter_set(e->p, array, index, name);
+	set_time(e, ns);
+	m->m.time_tc = m->m.time_tp = engine_meter_clock();
+	return 0;
+}
+
+/* Packets and octets by colour: six numbers. Returns 0, or a negative number. */
+int
+engine_metered(struct engine *e, const char *array, uint32_t index, uint64_t *counts)
+{
+	struct rte_swx_ctl_meter_stats stats;
+	int status = rte_swx_ctl_meter_stats_read(e->p, array, index, &stats);
+
+	memcpy(counts, stats.n_pkts, 3 * sizeof(*counts));
+	memcpy(&counts[3], stats.n_bytes, 3 * sizeof(*counts));
+	return status;
 }
 
 /* Frames */

@@ -62,15 +62,15 @@ class KeyLayout:
     def key(self, identity: Identity) -> SwxKey:
         """The key and mask of an identity (see `match.Identity`)."""
         if self.ternary:
-            return SwxKey(self._bytes(identity[0]), self._bytes(identity[1]))
+            return SwxKey(self.bytes_of(identity[0]), self.bytes_of(identity[1]))
         if self.lpm:
             beyond = self._lpm_width - identity[0]
             # In P4 the prefix may be narrower than in the assembly: the bits above it are all compared.
-            return SwxKey(self._bytes(identity[1] << beyond), self._bytes(self._full & ~((1 << beyond) - 1)))
-        return SwxKey(self._bytes(identity), None)
+            return SwxKey(self.bytes_of(identity[1] << beyond), self.bytes_of(self._full & ~((1 << beyond) - 1)))
+        return SwxKey(self.bytes_of(identity), None)
 
     def packed(self, key: bytes) -> int:
-        """The packed key of a learned entry; the inverse of `key`."""
+        """The packed key of a learned entry; the inverse of `bytes_of`."""
         value = 0
         for place, width in zip(self._places, self._widths, strict=True):
             value = value << width | get(key, place)
@@ -87,7 +87,8 @@ class KeyLayout:
             return _ACL_PRIORITY - int(identity[2])
         return self._lpm_width - int(identity[0]) if self.lpm else 0
 
-    def _bytes(self, packed: int) -> bytes:
+    def bytes_of(self, packed: int) -> bytes:
+        """A packed key as it lies in memory; the inverse of `packed`."""
         buffer = bytearray(self._size)
         for place, width in zip(reversed(self._places), reversed(self._widths), strict=True):
             put(buffer, place, packed & ((1 << width) - 1))

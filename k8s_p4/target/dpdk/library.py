@@ -29,13 +29,16 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
     text, number, handle, data = ctypes.c_char_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_char_p
     wide, status = ctypes.c_uint64, ctypes.POINTER(ctypes.c_int)
     for name, result, arguments in (
-        ("engine_init", ctypes.c_int, (text, ctypes.c_int)),
+        ("engine_init", ctypes.c_int, (text,)),
         ("engine_codegen", ctypes.c_int, (text, text, ctypes.POINTER(number), ctypes.POINTER(text))),
         ("engine_open", handle, (text, text, text, ctypes.c_int, status)),
         ("engine_close", None, (handle,)),
         ("engine_forget", None, (handle,)),
         ("engine_learned", ctypes.c_int64, (handle, number, ctypes.c_int64, wide, data, ctypes.POINTER(wide), data, ctypes.POINTER(wide))),
         ("engine_unlearn", None, (handle, number, ctypes.c_int64)),
+        ("engine_learn", ctypes.c_int, (handle, number, wide, data, wide, data, wide)),
+        ("engine_meter", ctypes.c_int, (handle, text, number, wide, wide, wide, wide, wide)),
+        ("engine_metered", ctypes.c_int, (handle, text, number, ctypes.POINTER(wide))),
         ("engine_action", ctypes.c_int64, (handle, text)),
         ("engine_argument", ctypes.c_int, (handle, number, number)),
         ("engine_add", ctypes.c_int, (handle, text, data, data, number, wide, data)),
@@ -52,7 +55,7 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
 
 
 @functools.cache
-def start(virtual_time: bool) -> ctypes.CDLL:
+def start() -> ctypes.CDLL:
     """DPDK, started once in this process.
 
     Raises:
@@ -60,7 +63,7 @@ def start(virtual_time: bool) -> ctypes.CDLL:
     """
     # Lazily and by this name first: the engine's clock stands before DPDK's own (engine.c).
     library = _typed(ctypes.CDLL(str(engine()), mode=ctypes.RTLD_GLOBAL))
-    status = library.engine_init(str(_MEGABYTES).encode(), virtual_time)
+    status = library.engine_init(str(_MEGABYTES).encode())
     if status:
         raise DpdkMissing(f"no libdpdk: it does not start (error {status})")
     return library

@@ -1,8 +1,9 @@
-"""The engine as a machine like the embedded one, but for traces and meters."""
+"""The engine as a machine like the embedded one, but for traces."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from k8s_p4.target.dpdk.swx import Learned, Swx
 from k8s_p4.target.errors import unimplemented
@@ -21,8 +22,8 @@ class DpdkMachine(Machine):
         super().__init__(spec, options, lpm_widths)
         self._swx = Swx(text, self, options, lpm_widths)
         self.registers = dict(self._swx.registers)
-        for array in self.meters.values():
-            array.meters = _NoMeters()
+        for name, array in self.meters.items():
+            array.meters = SwxMeters(self._swx, name)
         for state, _ in list(self.learners()):
             state.learner = SwxLearner(self, self._swx, state)
 
@@ -41,11 +42,27 @@ class DpdkMachine(Machine):
         return self._swx.run(frame, port, now)
 
 
-class _NoMeters(dict[int, Meter]):
-    """A meter that is asked for must not be missing silently."""
+class SwxMeters(dict[int, Meter]):
+    """What is configured of an array's meters, here and on DPDK."""
+
+    def __init__(self, swx: Swx, name: str) -> None:
+        super().__init__()
+        self._swx, self._name = swx, name
 
     def __setitem__(self, index: int, meter: Meter) -> None:
-        raise unimplemented("this engine configures no meters")
+        """Raises Refused: INVALID_ARGUMENT for a rate or burst of 0."""
+        self._swx.set_meter(self._name, index, meter)
+        super().__setitem__(index, meter)
+
+    def update(self, other: Any) -> None:
+        """Of another array's meters; raises Refused."""
+        for index, meter in other.items():
+            self[index] = meter
+
+    def pop(self, index: int, default: Any = None) -> Any:
+        """Take one's configuration away."""
+        self._swx.set_meter(self._name, index, None)
+        return super().pop(index, default)
 
 
 class SwxLearner(Learner):
@@ -88,8 +105,8 @@ class SwxLearner(Learner):
         return None if self.found is None else self.found.entry
 
     def restore(self, key: int, entry: Entry, left: int, now: int) -> bool:
-        """Refuse: only packets make DPDK learn."""
-        raise unimplemented("this engine learns from packets only")
+        """As `Learner.restore`, but for DPDK's grain."""
+        return self._swx.learn(self._state.spec.name, (key, entry[4].name, entry[1]), left, now)
 
     def forget(self) -> None:
         """Remove the entry just found."""

@@ -13,7 +13,8 @@ from k8s_p4.target.dpdk.build import DpdkMissing
 from k8s_p4.target.dpdk.journal import Journal
 from k8s_p4.target.dpdk.keys import Arguments, KeyLayout, SwxKey, metadata_reader
 from k8s_p4.target.dpdk.legal import legalise
-from k8s_p4.target.errors import LoadError
+from k8s_p4.target.errors import LoadError, invalid
+from k8s_p4.target.externs import Meter
 from k8s_p4.target.match import Entry, Identity
 from k8s_p4.target.operands import Scope
 from k8s_p4.target.options import Options
@@ -133,7 +134,7 @@ class Swx:
         """
         legal = legalise(text, machine.spec)
         try:
-            self._library = library.start(not options.real_time)
+            self._library = library.start()
             self._handle = library.open_pipeline(f"pipeline{next(_NUMBERS)}", legal, self._library, options.poison)
         except (DpdkMissing, ValueError) as error:
             raise LoadError(str(error)) from None
@@ -217,6 +218,31 @@ class Swx:
     def unlearn(self, table: str, place: int) -> None:
         """Forget one learned entry, by its place."""
         self._library.engine_unlearn(self._handle, self._learners[table][0], place)
+
+    def learn(self, table: str, learned: tuple[int, str, tuple[int, ...]], left: int, now: int) -> bool:
+        """Put (packed key, action, parameters) into a table that learns, for `left` ns; False if its bucket is full."""
+        number, layout = self._learners[table]
+        key, action, params = learned
+        arguments = self._actions[action]
+        data = arguments.data(params).ljust(_DATA_SIZE, b"\0")
+        return not self._library.engine_learn(self._handle, number, now, layout.bytes_of(key), arguments.number, data, left)
+
+    def set_meter(self, array: str, index: int, meter: Meter | None) -> None:
+        """Configure a meter, or take its configuration away.
+
+        Raises:
+            Refused: INVALID_ARGUMENT for rates and bursts that DPDK does not take, which are those of 0.
+        """
+        given = (0, 0, 0, 0, 0) if meter is None else (meter.cir, meter.cbs, meter.pir, meter.pbs, meter.since)
+        if (meter is not None and not all(given[:4])) or self._library.engine_meter(self._handle, array.encode(), index, *given):
+            raise invalid(f"meter {array}[{index}]: DPDK takes no rate or burst of 0")
+
+    def metered(self, array: str, index: int) -> tuple[list[int], list[int]]:
+        """How many packets and octets a meter has marked green, yellow and red."""
+        counts = (ctypes.c_uint64 * 6)()
+        if self._library.engine_metered(self._handle, array.encode(), index, counts):
+            raise IndexError(index)
+        return counts[:3], counts[3:]
 
     def forget(self) -> None:
         """Forget everything learned."""
