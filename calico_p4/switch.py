@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 
-from calico_p4.p4runtime.client import CONNECT_TIMEOUT_S, Client, encode_update, open_channel
+from calico_p4.p4runtime.client import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Client, encode_update, open_channel
 from calico_p4.p4runtime.errors import TargetError, TargetLost, raise_target_error
 from calico_p4.p4runtime.tls import Tls
 from calico_p4.ports import Numbers
@@ -42,7 +42,7 @@ class Switch:
         self._close = close
         self.channel = channel
         self.client = Client(channel, device_id)
-        self.bench: EmbeddedClient | None = EmbeddedClient(channel, timeout_s=CONNECT_TIMEOUT_S)
+        self.bench: EmbeddedClient | None = EmbeddedClient(channel, timeout_s=ANSWER_TIMEOUT_S)
         self.fresh = False
         """Whether the pipeline was put there just now, so that there is nothing to read back."""
         self.renewed: Callable[[], bool] = lambda: False

@@ -35,7 +35,7 @@ def run(step: str, folder: Path) -> subprocess.CompletedProcess:
     assert program == ".venv/bin/calico-p4", f"a document tells to run {program}"
     (folder / "test").symlink_to(ROOT / "test")
     command = [sys.executable, "-m", "calico_p4", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=60, check=False, env={"PYTHONPATH": str(ROOT)})
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300, check=False, env={"PYTHONPATH": str(ROOT)})
 
 
 @pytest.mark.parametrize(("document", "command"), commands())

@@ -17,6 +17,8 @@ from calico_p4.p4runtime.tls import Tls
 from k8s_p4.p4rt import METHODS, P4RuntimeStub, p4r
 
 CONNECT_TIMEOUT_S = 4.0
+ANSWER_TIMEOUT_S = 10.0
+"""For small questions on a connection that stands: a busy machine may pause for seconds, and to connect anew costs a read-back."""
 WRITE_TIMEOUT_S = 60.0
 CHANNEL_OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_http_proxy", 0))
 
@@ -122,7 +124,7 @@ class Client:
         kind = p4r.GetForwardingPipelineConfigRequest.COOKIE_ONLY
         request = p4r.GetForwardingPipelineConfigRequest(device_id=self._device_id, response_type=kind)
         try:
-            config = self._stub.GetForwardingPipelineConfig(request, timeout=CONNECT_TIMEOUT_S).config
+            config = self._stub.GetForwardingPipelineConfig(request, timeout=ANSWER_TIMEOUT_S).config
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
                 return None

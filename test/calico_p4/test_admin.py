@@ -5,6 +5,7 @@ import os
 import socket as unix_socket
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from calico_p4.inspect.suggest import Unknown
 from calico_p4.live import Live
 from calico_p4.p4runtime.errors import TargetLost
 from datastore.allocator import Allocator
+from test.support.driven import WAIT_S
 from test.support.shared import ROOT, recording_path
 
 QUICKSTART = recording_path("quickstart.felixstream")
@@ -40,12 +42,13 @@ def socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield address
     server.stop()
     os.close(writing)
-    runner.join(timeout=10)
+    runner.join(timeout=WAIT_S)
 
 
 def settled(client: AdminClient) -> None:
     """Wait until the snapshot is on the target."""
-    for _ in range(200):
+    end = time.monotonic() + WAIT_S
+    while time.monotonic() < end:
         checks = {check["check"]: check["ok"] for check in client.ask("check", {})}
         if checks["in sync"] and checks["converged"]:
             return

@@ -1,9 +1,6 @@
 """``get`` and ``describe`` on a recording, and the command line as a whole."""
 
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +9,8 @@ from click.testing import CliRunner
 
 from calico_p4.cli import main
 from calico_p4.replay import Options, replay
-from test.support.shared import ROOT, recording_path
+from test.support.cpu import cpu_seconds
+from test.support.shared import recording_path
 
 QUICKSTART = str(recording_path("quickstart.felixstream"))
 
@@ -122,12 +120,4 @@ def test_a_damaged_recording_is_named(tmp_path: Path):
 
 
 def test_help_comes_soon():
-    def fastest(*command: str) -> float:
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            subprocess.run([sys.executable, *command], cwd=ROOT, check=True, capture_output=True)
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    assert fastest("-m", "calico_p4", "--help") < 12 * fastest("-c", "pass"), "design: 6 times; twice that on a busy machine"
+    assert cpu_seconds("-m", "calico_p4", "--help") < 12 * cpu_seconds("-c", "pass"), "design: 6 times; twice that on a busy machine"

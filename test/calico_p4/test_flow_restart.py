@@ -13,9 +13,9 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
 from calico_p4.replay import Options, replay
-from calico_p4.switch import connect
 from k8s_p4.reasons import Reason
 from test.support.shared import ROOT, recording_path
+from test.support.target import connected
 
 CLIENT, SERVER = "10.244.10.11", "10.244.10.13"
 """shop/frontend-1 and shop/backend-1, which may speak to each other on port 9090."""
@@ -41,7 +41,7 @@ def drive(address: str, state: Path) -> dict[str, Any]:
 
 def say(address: str, src: str, dst: str, sport: int, dport: int, flags: str) -> Reason:
     """A segment through the switch, between two lives."""
-    switch = connect(address)
+    switch = connected(address)
     assert switch.bench is not None
     try:
         frame = Ether(src="02:00:00:00:00:01", dst="ee:ee:ee:ee:ee:ee") / IP(src=src, dst=dst) / TCP(sport=sport, dport=dport, flags=flags)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from calico_p4.inspect.snapshot import payloads_of, stream_of
 from datastore.intent import IntentStore
 from felix_proto.decode import Decoder
 from felix_proto.framing import FrameParser
+from test.support.cpu import cpu_seconds
 from test.support.shared import ROOT, recording_path
 
 QUICKSTART, CHURN = str(recording_path("quickstart.felixstream")), str(recording_path("churn.felixstream"))
@@ -166,16 +166,8 @@ def test_every_table_fits_the_screen(kind: str):
 
 
 def test_answers_come_soon(bundle: str):
-    def fastest(*command: str) -> float:
-        times = []
-        for _ in range(7):
-            start = time.perf_counter()
-            subprocess.run([sys.executable, *command], cwd=ROOT, check=True, capture_output=True)
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    start = fastest("-c", "pass")
-    ratios = {name: fastest("-m", "calico_p4", *command) / start for name, command in (("--help", ["--help"]), ("get", ["get", "endpoints", bundle]))}
+    start = cpu_seconds("-c", "pass")
+    ratios = {name: cpu_seconds("-m", "calico_p4", *command) / start for name, command in (("--help", ["--help"]), ("get", ["get", "endpoints", bundle]))}
     assert all(ratio < 12 for ratio in ratios.values()), f"design: 6 times; twice that on a busy machine: {ratios}"
 
 

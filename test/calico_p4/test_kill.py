@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from calico_p4.replay import Options, replay
-from calico_p4.switch import connect
 from felix_proto import types as felix
 from felix_proto.framing import encode_frame
 from k8s_p4.rows import TABLES
@@ -31,6 +30,7 @@ from test.support.gen_packets import Sent
 from test.support.packet import TCP, make
 from test.support.probes import worlds
 from test.support.shared import recording_path
+from test.support.target import connected
 from test.support.world import World
 
 SEED = int(os.environ.get("CALICO_P4_SEED") or SystemRandom().randrange(1 << 32))
@@ -141,7 +141,7 @@ def _same(now: Any, then: Any) -> bool:
 
 def rules_and_counts(address: str) -> dict[Any, int]:
     """Rule rows on the target, each with the count of its slot."""
-    switch = connect(address)
+    switch = connected(address)
     try:
         if switch.client.pipeline_cookie() is None:
             return {}
@@ -208,6 +208,6 @@ def assert_as_fresh(folder: Path, address: str, place: int) -> None:
     assert (folder / "after").read_text() == (folder / "fresh").read_text()
     fresh = replay(Options(recording, until=place)).answer
     assert after.answer is not None and fresh is not None and after.answer["entries"] == fresh["entries"]
-    switch = connect(address)
+    switch = connected(address)
     assert sum(len(switch.read(table)) for table in TABLES) == sum(fresh["entries"].values())
     switch.close()

@@ -17,9 +17,9 @@ import pytest
 pytest.importorskip("kubernetes_asyncio", reason="the extra kubernetes is not installed")
 
 from calico_p4.kubernetes.health import HealthServers
-from test.support.driven import driver, entries, frames
+from test.support.driven import WAIT_S, driver, entries, frames
 from test.support.fake_api import FakeApi
-from test.support.target import running_target
+from test.support.target import running_target, unused_port
 
 NODE = "node-a"
 
@@ -36,7 +36,7 @@ class Server:
     def run(self, work: Any) -> Any:
         """Do something in its thread: a coroutine."""
         done: Future[Any] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return done.result(10)
+        return done.result(WAIT_S)
 
     def change(self, *items: dict[str, Any]) -> None:
         async def changes() -> None:
@@ -53,12 +53,6 @@ def server() -> Iterator[Server]:
     server.run(server.api.stop())
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def balanced(health_port: int) -> dict[str, Any]:
     spec = {"type": "LoadBalancer", "clusterIP": "10.96.7.7", "externalTrafficPolicy": "Local", "healthCheckNodePort": health_port, "ports": [{"port": 80}]}
     status = {"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}]}}
@@ -72,14 +66,17 @@ def endpoints(*addresses: str, node: str = NODE) -> dict[str, Any]:
 
 
 def asked(port: int) -> tuple[int, dict[str, Any]]:
+    """Return the answer of a health port: status and content, (0, {}) if nobody listens there yet."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=WAIT_S) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
+    except urllib.error.URLError:
+        return 0, {}
 
 
-def until(holds: Callable[[], bool], seconds: float = 15.0) -> None:
+def until(holds: Callable[[], bool], seconds: float = WAIT_S) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "not in time"
@@ -91,7 +88,7 @@ def of_services(address: str) -> dict[str, int]:
 
 
 def test_services_of_a_running_driver(tmp_path: Path, server: Server):
-    port = free_port()
+    port = unused_port()
     server.change(balanced(port), endpoints("10.244.10.11", "10.244.10.13"))
     with running_target(tmp_path) as address:
         with driver(tmp_path, address, CALICO_P4_KUBERNETES=server.address) as felix:

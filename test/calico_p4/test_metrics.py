@@ -17,17 +17,17 @@ from calico_p4.metrics import Metrics, general
 from datastore.allocator import Allocator
 from felix_proto.framing import encode_frame
 from k8s_p4.rows import TABLES
-from test.support.driven import Felix, driver, frames
+from test.support.driven import WAIT_S, Felix, driver, frames
 from test.support.faulty_target import Clock, FaultyTarget
 from test.support.shared import ROOT, recording_path
-from test.support.target import running_target
+from test.support.target import running_target, unused_port
 
 PORT = re.compile(r"127\.0\.0\.1:\d+")
 
 
 def get(address: str, page: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://{address}{page}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{address}{page}", timeout=WAIT_S) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -43,18 +43,11 @@ def values(text: str) -> dict[str, dict[tuple[str, ...], float]]:
 
 
 @pytest.fixture
-def felix(tmp_path: Path, unused_port: int) -> Iterator[tuple[Felix, str, str]]:
+def felix(tmp_path: Path) -> Iterator[tuple[Felix, str, str]]:
     """A driver on a target, where its metrics are, and where the target is."""
-    metrics = f"127.0.0.1:{unused_port}"
+    metrics = f"127.0.0.1:{unused_port()}"
     with running_target(tmp_path) as target, driver(tmp_path, target, CALICO_P4_METRICS=metrics, CALICO_P4_RULE_HITS="true", CALICO_P4_LOG_FORMAT="json") as felix:
         yield felix, metrics, target
-
-
-@pytest.fixture
-def unused_port() -> int:
-    server = Http("127.0.0.1:0", {})
-    server.stop()
-    return int(server.address.rpartition(":")[2])
 
 
 def test_a_driver_is_watched_from_its_start_to_its_readiness(felix: tuple[Felix, str, str]):
@@ -82,11 +75,11 @@ def test_every_log_line_says_where_it_is(felix: tuple[Felix, str, str]):
     process, _, _ = felix
     process.send(b"".join(frames("quickstart")) + encode_frame(b"\xff\xff"))
     process.until(lambda: "frame not decoded" in process.log() and "read back" in process.log())
-    lines = [json.loads(line) for line in process.log().splitlines()]
+    lines = [json.loads(line) for line in process.log().rpartition("\n")[0].splitlines()]
     assert all({"timestamp", "level", "event"} <= line.keys() for line in lines)
     (bad,) = (line for line in lines if line["event"] == "frame not decoded")
     assert bad["frame"] == 146 and bad["level"] == "error"
-    (read,) = (line for line in lines if line["event"] == "read back")
+    read = next(line for line in lines if line["event"] == "read back")
     assert 0 <= read["sequence_number"] <= 145 and read["frame"] >= 145
 
 

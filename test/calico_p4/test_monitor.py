@@ -3,7 +3,8 @@
 import json
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,19 +23,27 @@ from calico_p4.inspect.suggest import Unknown
 from calico_p4.live import Live
 from calico_p4.p4runtime.errors import TargetError
 from calico_p4.packets import Packet, load_packets, plan
-from calico_p4.switch import Switch, connect, open_switch
+from calico_p4.switch import Switch, open_switch
 from datastore.allocator import Allocator
 from felix_proto import felixbackend_pb2 as pb
 from felix_proto.framing import encode_frame
 from k8s_p4.target import EmbeddedClient, InProcessTarget, serve
 from test.calico_p4.test_admin import settled
+from test.support.driven import WAIT_S
 from test.support.felix_messages import envelope
 from test.support.shared import recording_path
-from test.support.target import running_target
+from test.support.target import connected, running_target
 
 QUICKSTART = recording_path("quickstart.felixstream")
 PACKETS = QUICKSTART.with_name("quickstart.packets.json")
-WAIT_S = 10.0
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what must happen."""
+    end = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 class Running:
@@ -56,11 +65,7 @@ class Running:
         """Let Felix say something, and wait until the driver has heard it."""
         before = self.live.driver.store.endpoints.copy()
         os.write(self._to_driver, encode_frame(envelope(message).SerializeToString()))
-        for _ in range(200):
-            if self.live.driver.store.endpoints != before:
-                return
-            threading.Event().wait(0.02)
-        pytest.fail("the driver does not listen")
+        until(lambda: self.live.driver.store.endpoints != before)
 
     @contextmanager
     def watch(self, **arguments: Any) -> Iterator[Iterator[Any]]:
@@ -80,7 +85,7 @@ def running(folder: Path, target: str, **options: Any) -> Iterator[Running]:
     server = AdminServer(f"unix:{folder / 'admin.sock'}", live.ask, live.watch)
     address = f"unix:{folder / 'admin.sock'}"
     settled(AdminClient(address))
-    other = connect(target)
+    other = connected(target)
     yield Running(live, address, EmbeddedClient(other.channel), writing)
     server.stop()
     os.close(writing)
@@ -153,7 +158,7 @@ def test_a_watcher_too_many_is_told_and_a_place_becomes_free(tmp_path: Path):
         assert made.client.ask("check", {}), "questions are answered meanwhile"
         for lines in watchers:
             lines.close()
-        assert any(_free(made) for _ in range(100))
+        until(lambda: _free(made))
 
 
 def _free(made: Running) -> bool:
@@ -161,7 +166,6 @@ def _free(made: Running) -> bool:
         with made.watch():
             return True
     except TargetError:
-        threading.Event().wait(0.05)
         return False
 
 
@@ -216,11 +220,7 @@ def test_what_does_not_fit_is_counted_where_it_is_missing():
     watching.cancel()
     with pytest.raises(grpc.RpcError):
         next(items)
-    for _ in range(100):
-        if not target.device.watchers:
-            break
-        threading.Event().wait(0.02)
-    assert not target.device.watchers, "who has left holds nothing on the switch"
+    until(lambda: not target.device.watchers)  # who has left holds nothing on the switch
     switch.close()
 
 

@@ -6,7 +6,6 @@ tests are skipped, and say why.
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from calico_p4.replay import Options, replay
 from k8s_p4 import artefacts
 from k8s_p4.target import serve
 from test.support.shared import ROOT, recording_path
+from test.support.target import unused_port
 
 CLIENTS = {"finsy_client.py": "finsy>=0.30,<0.31", "shell_client.py": "p4runtime-shell>=0.0.5,<0.1"}
 
@@ -39,23 +39,16 @@ def python_with(environments: Path, requirement: str) -> Path:
     return folder / "bin" / "python"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_strangers_client_reads_everything_and_writes_and_deletes_one(client: str, environments: Path, tmp_path: Path):
     python = python_with(environments, CLIENTS[client])
-    server = serve(f"127.0.0.1:{free_port()}")
+    server = serve(f"127.0.0.1:{unused_port()}")
     options = Options(str(recording_path("quickstart.felixstream")), target=server.address, state=str(tmp_path / "state"))
     try:
         ours = replay(options).answer
         script = ROOT / "test" / "support" / "clients" / client
-        result = subprocess.run([python, script, server.address], capture_output=True, text=True, timeout=60, check=False)
+        result = subprocess.run([python, script, server.address], capture_output=True, text=True, timeout=300, check=False)
         assert result.returncode == 0, result.stderr
         answer = json.loads(result.stdout.splitlines()[-1])
         after = replay(options)

@@ -11,13 +11,13 @@ import pytest
 from calico_p4.live import ASK_S, Live
 from calico_p4.p4runtime.errors import TargetLost
 from calico_p4.p4runtime.tls import Tls
-from calico_p4.switch import connect, open_switch
+from calico_p4.switch import connect
 from datastore.allocator import Allocator
 from k8s_p4.target import InProcessTarget
 from k8s_p4.target.inprocess import all_handlers
 from k8s_p4.target.server import _Handlers
 from test.support.certificates import Authority, Pair
-from test.support.driven import driver, frames
+from test.support.driven import WAIT_S, driver, frames
 from test.support.faulty_target import Clock
 
 
@@ -42,7 +42,7 @@ def authority(tmp_path: Path) -> Authority:
 
 def test_the_target_shows_who_it_is(authority: Authority, tmp_path: Path):
     with tls_target(authority, authority.sign("switch")) as address:
-        switch = connect(address, tls=Tls(str(authority.ca), name="switch"))
+        switch = connect(address, WAIT_S, Tls(str(authority.ca), name="switch"))
         switch.prepare()
         assert switch.fresh
         switch.close()
@@ -56,7 +56,7 @@ def test_the_target_shows_who_it_is(authority: Authority, tmp_path: Path):
 def test_the_driver_shows_who_it_is(authority: Authority, tmp_path: Path):
     own, stranger = authority.sign("driver"), Authority(tmp_path / "other").sign("driver")
     with tls_target(authority, authority.sign("switch"), mutual=True) as address:
-        switch = connect(address, tls=Tls(str(authority.ca), str(own.cert), str(own.key), "switch"))
+        switch = connect(address, WAIT_S, Tls(str(authority.ca), str(own.cert), str(own.key), "switch"))
         switch.prepare()
         switch.close()
         for tls in (Tls(str(authority.ca), name="switch"), Tls(str(authority.ca), str(stranger.cert), str(stranger.key), "switch")):
@@ -73,7 +73,7 @@ def test_renewed_certificates_are_taken_up_while_the_driver_runs(authority: Auth
     own = authority.sign("driver")
     clock, tls = Clock(), Tls(str(authority.ca), str(own.cert), str(own.key), "switch")
     with tls_target(authority, authority.sign("switch"), mutual=True) as address:
-        live = Live(address, Allocator(), (), lambda said: None, clock=clock, opener=lambda target: open_switch(target, tls))
+        live = Live(address, Allocator(), (), lambda said: None, clock=clock, opener=lambda target: connect(target, WAIT_S, tls))
         live.work(clock())
         first = live._switch
         clock.advance(ASK_S + 1)

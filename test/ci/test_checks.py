@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from click.testing import CliRunner
 
-from calico_p4.ci import determinism
+from calico_p4.ci import determinism, measure
 from calico_p4.ci.budget import parse_budget, percentiles
 from calico_p4.ci.chart import ticks
 from calico_p4.cli.replay import command as replay
@@ -94,14 +94,28 @@ def test_latencies_are_those_that_were_planted(tmp_path: Path, monkeypatch: pyte
     assert report["slowest"][0]["kind"] == "IPSetDeltaUpdate" and report["slowest"][0]["work_ms"] >= 200
 
 
-def test_real_speed_takes_as_long_as_the_recording(tmp_path: Path):
+class VirtualTime:
+    """Time that passes only while one sleeps."""
+
+    def __init__(self) -> None:
+        self.now_ns = 10**9
+
+    def perf_counter_ns(self) -> int:
+        return self.now_ns
+
+    def sleep(self, seconds: float) -> None:
+        self.now_ns += round(seconds * 10**9)
+
+
+def test_real_speed_takes_as_long_as_the_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(measure, "time", VirtualTime())
     stream = tmp_path / "slow.felixstream"
     stream.write_bytes(Path(QUICKSTART).read_bytes())
     missing = run(stream, "--speed", "real")
     assert missing.exit_code == 2 and "slow.times" in missing.stderr
     (tmp_path / "slow.times").write_text("".join(f"{index}\t{1_000_000_000 + index * 10_000_000}\t1\n" for index in range(146)))
-    assert 1450 <= report_of(tmp_path, stream, "--speed", "real")["timing"]["total_ms"] < 2900
-    assert 290 <= report_of(tmp_path, stream, "--speed", "x5")["timing"]["total_ms"] < 1450
+    assert report_of(tmp_path, stream, "--speed", "real")["timing"]["total_ms"] == pytest.approx(1450)
+    assert report_of(tmp_path, stream, "--speed", "x5")["timing"]["total_ms"] == pytest.approx(290)
     (tmp_path / "slow.times").write_text("no numbers\n")
     assert run(stream, "--speed", "real").exit_code == 2
 

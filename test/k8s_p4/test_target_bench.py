@@ -307,7 +307,7 @@ def test_ports_bound_to_interfaces() -> None:
             session.insert("routes", (None,), ("fwd", 1, 0x020000000099))
             with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88B5)) as wire:
                 wire.bind(("ctest1", 0x88B5))
-                wire.settimeout(5)
+                wire.settimeout(60)
                 wire.send(probe(payload=b"over a wire"))
                 while True:
                     frame, address = wire.recvfrom(2000)

@@ -11,6 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
+from test.support.target import unused_port
+
 Json = dict[str, Any]
 PATHS = {"/api/v1/services": "Service", "/apis/discovery.k8s.io/v1/endpointslices": "EndpointSlice", "/api/v1/nodes": "Node"}
 Key = tuple[str, str, str]
@@ -40,7 +42,7 @@ class FakeApi:
         self._pages: dict[str, tuple[list[Json], int]] = {}
         self._failures: list[int] = []
         self._runner: web.AppRunner | None = None
-        self._port = 0
+        self._port = unused_port()  # of connections none, so that it is still free after an outage
         self._streams: set[asyncio.Queue[bytes | None]] = set()
         self._changed = asyncio.Condition()
 
@@ -62,6 +64,11 @@ class FakeApi:
         if self._runner is not None:
             await self._runner.cleanup()
         self._runner = None
+
+    @property
+    def watching(self) -> int:
+        """How many watches are open."""
+        return len(self._streams)
 
     # what users do
 

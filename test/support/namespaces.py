@@ -84,12 +84,12 @@ class Machines:
         """End the daemons that were started here, and the namespaces."""
         for daemon in self._daemons:
             daemon.terminate()
-            daemon.wait(timeout=5)
+            daemon.wait(timeout=60)
         for name in self.names:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
 
-def until(check: Callable[[], bool], seconds: float = 20.0) -> bool:
+def until(check: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Wait until something holds; tells whether it does."""
     end = time.monotonic() + seconds
     while not (held := check()) and time.monotonic() < end:

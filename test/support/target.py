@@ -1,10 +1,15 @@
-"""A running embedded target behind a socket, for tests."""
+"""A running embedded target behind a socket, for tests, and ports of this machine that nobody uses."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import SystemRandom
 
+from calico_p4.switch import Switch, connect
 from k8s_p4.target import serve
+
+PATIENCE_S = 60.0
 
 
 @contextmanager
@@ -15,3 +20,20 @@ def running_target(folder: Path) -> Iterator[str]:
         yield server.address
     finally:
         server.stop()
+
+
+def connected(address: str) -> Switch:
+    """Connect to a target that is there, however long the machine takes."""
+    return connect(address, PATIENCE_S)
+
+
+def unused_port() -> int:
+    """Return a TCP port of loopback that is free, and from where the system takes none for connections of others."""
+    for port in SystemRandom().sample(range(12000, 32000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("a hundred ports in use")

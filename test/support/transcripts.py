@@ -40,7 +40,7 @@ def printed(command: str) -> tuple[int, list[str]]:
     import shlex
 
     arguments = [sys.executable, "-m", "calico_p4", *shlex.split(command)]
-    result = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    result = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, timeout=300, check=False)
     return result.returncode, (result.stdout + result.stderr).splitlines()
 
 

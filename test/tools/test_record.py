@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from felix_proto.recordings import read_recording
 from test.support.shared import ROOT, recording_path
 
 QUICKSTART = recording_path("quickstart.felixstream")
+WAIT_S = 60.0
 ANSWER = encode_frame(b"\x1a\x02\x0a\x00")
 ECHO = f"""
 import os, sys
@@ -53,7 +56,7 @@ class Felix:
         while data := os.read(self.reads, 1 << 16):
             said += data
         os.close(self.reads)
-        _, log = self.process.communicate(timeout=30)
+        _, log = self.process.communicate(timeout=WAIT_S)
         return self.process.returncode, said, log.decode()
 
 
@@ -80,6 +83,17 @@ def echo(folder: Path) -> tuple[str, ...]:
 def files(folder: Path) -> tuple[Path, Path, list[dict]]:
     stream, answers, index = (next((folder / "rec").glob(f"felix-*.{kind}")) for kind in ("felixstream", "answers", "index.jsonl"))
     return stream, answers, [json.loads(line) for line in index.read_text().splitlines()]
+
+
+def lines_of(folder: Path, pattern: str) -> list[str]:
+    return [line for path in (folder / "rec").glob(pattern) for line in path.read_text().splitlines()]
+
+
+def until(condition: Callable[[], Any]) -> None:
+    end = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_everything_passes_and_is_recorded(tmp_path: Path):
@@ -120,7 +134,7 @@ def test_a_drivers_death_does_not_disturb_felix_nor_the_recording(tmp_path: Path
 def test_it_can_end_with_the_driver(tmp_path: Path):
     felix = recorded(tmp_path, sys.executable, "-c", "import os; os.read(3, 100); os._exit(5)", options=("--exit-with-driver",))
     felix.send(QUICKSTART.read_bytes()[:5000])
-    assert felix.process.wait(timeout=20) == 5
+    assert felix.process.wait(timeout=WAIT_S) == 5
     stream, _, index = files(tmp_path)
     whole = list(FrameParser().feed(QUICKSTART.read_bytes()[:5000]))
     assert [frame.payload for frame in read_recording(stream)] == [frame.payload for frame in whole]
@@ -152,12 +166,12 @@ def test_no_place_for_the_recording_is_no_reason_not_to_run(tmp_path: Path):
 
 
 def test_signals_reach_the_driver(tmp_path: Path):
-    driver = "import os, signal, sys, time; signal.signal(15, lambda *_: sys.exit(9)); os.write(4, b'ready'); time.sleep(60)"
+    driver = "import os, signal, sys, time; signal.signal(15, lambda *_: sys.exit(9)); os.write(4, b'ready'); time.sleep(600)"
     felix = recorded(tmp_path, sys.executable, "-c", driver)
     assert os.read(felix.reads, 5) == b"ready"
     felix.send(QUICKSTART.read_bytes()[:2000])
     os.kill(felix.process.pid, signal.SIGTERM)
-    assert felix.process.wait(timeout=10) == 9  # though Felix has not closed its end
+    assert felix.process.wait(timeout=WAIT_S) == 9  # though Felix has not closed its end
     felix.process.stderr.close()
 
 
@@ -185,15 +199,14 @@ def test_events_of_kubernetes_are_recorded_with_their_place(tmp_path: Path):
     felix.send(b"".join(frames[:10]))
     event = {"type": "ADDED", "object": {"kind": "Service", "metadata": {"name": "a"}}}
     with open(events, "w") as file:
-        time.sleep(1)
+        until(lambda: sum('"frame"' in line for line in lines_of(tmp_path, "*.index.jsonl")) == 10)
         file.write(json.dumps(event) + "\nno event\n")
         file.flush()
-        time.sleep(0.5)
+        until(lambda: lines_of(tmp_path, "*.k8s.jsonl"))
     felix.send(b"".join(frames[10:]))
     status, _, log = felix.end()
     assert status == 7 and "not an event of Kubernetes" in log
-    lines = next((tmp_path / "rec").glob("*.k8s.jsonl")).read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [{"after": 10, **event}]
+    assert [json.loads(line) for line in lines_of(tmp_path, "*.k8s.jsonl")] == [{"after": 10, **event}]
 
 
 def test_a_driver_that_cannot_be_started(tmp_path: Path):
