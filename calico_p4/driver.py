@@ -62,6 +62,8 @@ class Driver:
         """Called before every Write: what must not wait for a slow target is done here."""
         self.written: Callable[[float], None] = _ignore
         """Called after every Write with the seconds it took."""
+        self.delete_foreign = False
+        """Whether entries of our tables that can't be rows of ours are deleted at a read-back, or reported only."""
         self.changed_endpoints: set[WorkloadEndpointID] = set()
         """Endpoints that changed since whoever reports on them last cleared this."""
         self._connection, self._allocator = switch, allocator
@@ -161,6 +163,8 @@ class Driver:
             self.tracker.actual.replace(table, rows)
             rows_there += len(rows)
         self._log.info("read back", rows=rows_there, pending=self.tracker.pending_count())
+        if self.delete_foreign and self._switch.foreign:
+            self._switch.delete_foreign()
         if not self._ids_known and rows_there and self.tracker.pending_count():
             self.pusher.close_all()
         self.meters.forget(empty=self._switch.fresh)
@@ -266,11 +270,17 @@ class Driver:
         if self.trouble is not None:
             found.add(self.trouble)
         found.update(self.around)
+        found.update(self._foreign())
         found.update(Degraded(f"Port {name}", problem, "partial") for name, problem in self.ports.problems.items())
         if not self.store.kubernetes.known:
             found.add(Degraded("Kubernetes API", "has not told all services yet: they are as they were", "partial"))
         found.update(self._refused())
         return sorted(found)
+
+    def _foreign(self) -> Iterable[Degraded]:
+        """Tables that hold what nobody here has written: it may decide packets, and its key may be in the way of ours."""
+        for table, entries in self._connection.foreign.items() if self._connection is not None else ():
+            yield Degraded(f"Table {table}", f"{len(entries)} foreign entries are left alone: {entries[0].problem}", "partial")
 
     def _refused(self) -> Iterable[Degraded]:
         """Rows that the target refused, by the object that asked for them, and the endpoints closed because of it."""

@@ -65,6 +65,7 @@ def drive(settings: Settings, ports: Sequence[Mapping[str, Any]], frames: ByteSt
         opener=lambda target: open_switch(target, tls), metrics=metrics, replace_pipeline=settings.foreign_pipeline == "replace",
         rule_hits=settings.rule_hits == "true",
     )  # fmt: skip
+    live.driver.delete_foreign = settings.foreign_entries == "delete"
     servers = [_answer_questions(settings.admin, live), _serve(settings.metrics, live, metrics)]
     try:
         return live.run(frames)

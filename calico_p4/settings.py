@@ -49,6 +49,7 @@ class Settings:
     log_level: str = _setting("info", "least level of log lines", LEVELS)
     log_format: str = _setting("auto", "json, text, or auto: text on a terminal, else JSON", FORMATS)
     foreign_pipeline: str = _setting("keep", "what to do with a target that runs another pipeline: keep (report it) or replace", ("keep", "replace"))
+    foreign_entries: str = _setting("keep", "what to do with entries of our tables that are no rows of ours: keep (report them) or delete", ("keep", "delete"))
     tls_ca: str = _setting("", "PEM file of who signs the target's certificate; set: TLS to the target")
     tls_cert: str = _setting("", "PEM file of the driver's own certificate, for mutual TLS")
     tls_key: str = _setting("", "PEM file of the key of tls_cert")

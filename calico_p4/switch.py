@@ -6,9 +6,10 @@ virtual time) goes through its own service, ``bench``; a server without it is us
 
 import hashlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 
@@ -18,11 +19,14 @@ from calico_p4.p4runtime.tls import Tls
 from calico_p4.ports import Numbers
 from datastore.tracker import Op
 from k8s_p4 import artefacts
-from k8s_p4.rows import TABLES
+from k8s_p4.p4rt import p4r
+from k8s_p4.rows import TABLES, RowError
 from k8s_p4.target import EmbeddedClient, InProcessTarget
 
 DEVICE_ID = 1
 HANDOVER_S = 1.0
+FOREIGN_BATCH = 1000
+"""Deletions in one Write."""
 
 
 class PipelineMismatch(TargetError):
@@ -32,6 +36,18 @@ class PipelineMismatch(TargetError):
 def mismatch(there: int) -> PipelineMismatch:
     """Return the error for a target with another cookie than ours."""
     return PipelineMismatch(f"the target runs another pipeline (cookie {there:#x}, ours is {pipeline_cookie():#x})")
+
+
+class Foreign(NamedTuple):
+    """An entry (p4.v1.TableEntry) of one of our tables that is no row of ours, and what is wrong with it."""
+
+    entry: Any
+    problem: str
+
+    def deletion(self) -> bytes:
+        """Return the update that deletes it, in wire form."""
+        key = p4r.TableEntry(table_id=self.entry.table_id, match=self.entry.match, priority=self.entry.priority)
+        return encode_update("delete", key.SerializeToString())
 
 
 class Switch:
@@ -45,6 +61,8 @@ class Switch:
         self.bench: EmbeddedClient | None = EmbeddedClient(channel, timeout_s=ANSWER_TIMEOUT_S)
         self.fresh = False
         """Whether the pipeline was put there just now, so that there is nothing to read back."""
+        self.foreign: dict[str, list[Foreign]] = {}
+        """By table what was read there and is no row of ours; such entries are left alone."""
         self.renewed: Callable[[], bool] = lambda: False
         """Tells whether the certificates of this connection have been renewed since."""
 
@@ -107,9 +125,29 @@ class Switch:
         return self.client.write([_update(op) for op in ops])
 
     def read(self, table: str) -> dict[Any, Any]:
-        """Return the rows of a table that are on the target."""
-        codec = TABLES[table]
-        return dict(codec.decode(entry) for entry in self.client.read_tables([codec.id]))
+        """Return the rows of a table that are on the target; what can't be a row of it goes to ``foreign``. Raises TargetError."""
+        codec, rows, foreign = TABLES[table], {}, []
+        for entry in self.client.read_tables([codec.id]):
+            try:
+                key, value = codec.decode(entry)
+                rows[key] = value
+            except RowError as error:
+                foreign.append(Foreign(entry, str(error)))
+        self.foreign.pop(table, None)
+        if foreign:
+            self.foreign[table] = foreign
+        return rows
+
+    def delete_foreign(self) -> None:
+        """Delete the entries that are no rows of ours, those last read. What the target does not delete stays listed. Raises TargetError."""
+        every = [(table, each) for table, found in self.foreign.items() for each in found]
+        left = defaultdict(list)
+        for start in range(0, len(every), FOREIGN_BATCH):
+            batch = every[start : start + FOREIGN_BATCH]
+            for (table, each), refusal in zip(batch, self.client.write([each.deletion() for _, each in batch]), strict=True):
+                if refusal is not None:
+                    left[table].append(Foreign(each.entry, f"{each.problem}; not deleted: {refusal}"))
+        self.foreign = dict(left)
 
     def close(self) -> None:
         """Leave; the entries stay on a target that lives elsewhere."""

@@ -106,14 +106,21 @@ class Table:
             raise self._explain(key, (), error) from None
 
     def decode(self, entry: Any) -> tuple[Key, Value]:
-        """The row of a p4.v1.TableEntry. Raises RowError: another table's, an unknown field or action, a parameter missing."""
+        """The row of a p4.v1.TableEntry, one that `wire` takes again.
+
+        Raises RowError: another table's, an unknown field or action, a parameter missing, a value that does not fit.
+        """
         if entry.table_id != self.id:
             raise RowError(f"{self.name}: an entry of table 0x{entry.table_id:08X}, not 0x{self.id:08X}")
         match = {each.field_id: each for each in entry.match}
-        key = tuple(_DECODERS[field.kind](match.pop(field.id, None)) for field in self.fields)
+        key = tuple([_DECODERS[field.kind](match.pop(field.id, None), field, self.name) for field in self.fields])
         if match:
             raise RowError(f"{self.name}: unknown match field {min(match)}")
-        return (*key, entry.priority) if self.ternary else key, self._decode_action(entry.action.action)
+        if not self.ternary:
+            return key, self._decode_action(entry.action.action)
+        if not entry.priority > 0:
+            raise RowError(f"{self.name}: priority: {entry.priority} is not between 1 and 2147483647")
+        return (*key, entry.priority), self._decode_action(entry.action.action)
 
     def _match(self, key: Key) -> bytes:
         encoders = self._field_encoders
@@ -129,9 +136,12 @@ class Table:
             raise RowError(f"{self.name}: unknown action 0x{action.action_id:08X}")
         values = {param.param_id: int.from_bytes(param.value, "big") for param in action.params}
         try:
-            return (name, *(values[param.id] for param in self.actions[name].params))
+            value = [_fitting(values.pop(param.id), param, self.name) for param in self.actions[name].params]
         except KeyError as missing:
             raise RowError(f"{self.name}: {name} has no parameter {missing}") from None
+        if values:
+            raise RowError(f"{self.name}: {name}: unknown parameter {min(values)}")
+        return (name, *value)
 
     def _explain(self, key: Key, value: Value, error: Exception) -> RowError:
         """Find what is wrong with a row that could not be encoded."""
@@ -278,22 +288,38 @@ def _canonical(value: int) -> bytes:
     return value.to_bytes((value.bit_length() + 7) >> 3 or 1, "big")
 
 
-def _decode_exact(match: Any) -> int:
+def _fitting(value: int, field: Field, table: str) -> int:
+    if value >> field.bits:
+        raise RowError(f"{table}: {field.name}: {value} is no value of {field.bits} bits")
+    return value
+
+
+def _decode_exact(match: Any, field: Field, table: str) -> int:
+    if match is None or not match.HasField("exact"):
+        raise RowError(f"{table}: {field.name}: an exact match field is missing")
+    return _fitting(int.from_bytes(match.exact.value, "big"), field, table)
+
+
+def _decode_lpm(match: Any, field: Field, table: str) -> tuple[int, int]:
     if match is None:
-        raise RowError("an exact match field is missing")
-    return int.from_bytes(match.exact.value, "big")
+        return 0, 0
+    value, length = _fitting(int.from_bytes(match.lpm.value, "big"), field, table), match.lpm.prefix_len
+    if not 0 < length <= field.bits or value & ((1 << field.bits - length) - 1):
+        raise RowError(f"{table}: {field.name}: {value}/{length} is no lpm value of {field.bits} bits")
+    return value, length
 
 
-def _decode_lpm(match: Any) -> tuple[int, int]:
-    return (0, 0) if match is None else (int.from_bytes(match.lpm.value, "big"), match.lpm.prefix_len)
-
-
-def _decode_ternary(match: Any) -> tuple[int, int]:
-    return (0, 0) if match is None else (int.from_bytes(match.ternary.value, "big"), int.from_bytes(match.ternary.mask, "big"))
+def _decode_ternary(match: Any, field: Field, table: str) -> tuple[int, int]:
+    if match is None:
+        return 0, 0
+    value, mask = int.from_bytes(match.ternary.value, "big"), _fitting(int.from_bytes(match.ternary.mask, "big"), field, table)
+    if value & ~mask or not mask:
+        raise RowError(f"{table}: {field.name}: {value} with mask {mask} is no ternary value of {field.bits} bits")
+    return value, mask
 
 
 _MAKERS: Final[dict[str, Callable[[Field], _Encoder]]] = {"exact": _exact_encoder, "lpm": _lpm_encoder, "ternary": _ternary_encoder}
-_DECODERS: Final[dict[str, Callable[[Any], Any]]] = {"exact": _decode_exact, "lpm": _decode_lpm, "ternary": _decode_ternary}
+_DECODERS: Final[dict[str, Callable[[Any, Field, str], Any]]] = {"exact": _decode_exact, "lpm": _decode_lpm, "ternary": _decode_ternary}
 
 TABLES: Final[dict[str, Table]] = {name: Table(name, schema) for name, schema in _SCHEMA.items()}
 """Every table that takes entries, by name."""

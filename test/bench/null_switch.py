@@ -26,6 +26,7 @@ class NullSwitch:
 
     def __init__(self) -> None:
         self.fresh = True
+        self.foreign: dict[str, Any] = {}
         self.rows: dict[str, dict[Any, Any]] = {}
         """What a read-back finds."""
         self._server = grpc.server(ThreadPoolExecutor(2), (_Null(),), options=_MAX)

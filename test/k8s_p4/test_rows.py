@@ -150,6 +150,22 @@ def test_strange_entries_are_named() -> None:
     del keyless.match[0]
     with pytest.raises(RowError, match="an exact match field is missing"):
         port.decode(keyless)
+    for name, key, change, text in (
+        ("port", (1,), lambda e: setattr(e.match[0].exact, "value", b"\1" * 5), "port: ingress_port: 4311810305 is no value of 32 bits"),
+        ("port", (1,), lambda e: setattr(e.match[0].lpm, "value", b"\1"), "port: ingress_port: an exact match field is missing"),
+        ("port", (1,), lambda e: setattr(e.action.action.params[1], "value", b"\1\0"), "port: flags: 256 is no value of 8 bits"),
+        ("port", (1,), lambda e: e.action.action.params.add(param_id=9), "port: workload: unknown parameter 9"),
+        ("route_v4", ((0x0A000000, 8),), lambda e: setattr(e.match[0].lpm, "prefix_len", 3), "route_v4: prefix: 167772160/3 is no lpm value of 32 bits"),
+        ("route_v4", ((0x0A000000, 8),), lambda e: setattr(e.match[0].lpm, "prefix_len", 33), "route_v4: prefix: 167772160/33 is no lpm value of 32 bits"),
+        ("egress.rules", (*[FREE] * 7, (1, 1), 1), lambda e: setattr(e, "priority", 0), "egress.rules: priority: 0 is not between 1 and 2147483647"),
+        ("egress.rules", (*[FREE] * 7, (1, 1), 1), lambda e: setattr(e.match[0].ternary, "value", b"\3"), "egress.rules: icmp_code: 3 with mask 1 is no ternary"),
+        ("egress.rules", (*[FREE] * 7, (1, 1), 1), lambda e: setattr(e.match[0].ternary, "mask", b"\1\1"), "egress.rules: icmp_code: 257 is no value of 8 bits"),
+    ):  # fmt: skip
+        entry = TABLES[name].encode(key, {"port": ("workload", 2, 3, 0, 0), "route_v4": ("blackhole",), "egress.rules": ("allow", 1)}[name])
+        change(entry)
+        with pytest.raises(RowError) as caught:
+            TABLES[name].decode(entry)
+        assert str(caught.value).startswith(text)
     stranger = _entry()
     stranger.match.add(field_id=7).exact.value = b"\x01"
     with pytest.raises(RowError, match="port: unknown match field 7"):

@@ -38,6 +38,7 @@ class Swallow:
 
     def __init__(self) -> None:
         self.client = self
+        self.foreign: dict[str, Any] = {}
         self.written = 0
 
     def prepare(self, replace_pipeline: bool = False) -> None: ...

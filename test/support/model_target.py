@@ -35,6 +35,7 @@ class ModelTarget:
     def __init__(self, seed: int = 0) -> None:
         self.switch = ModelSwitch()
         self.fresh = True
+        self.foreign: dict[str, Any] = {}
         self.bench = ModelBench(self.switch)
         self.on_write: Callable[[], None] = lambda: None
         self.log: list[list[Change]] | None = None
