@@ -1,8 +1,8 @@
 """Make the artefacts anew from the P4 sources: `python -m k8s_p4.compile`.
 
 Runs p4c-dpdk over `p4/main_pna.p4` and writes into `artefacts/` the `.spec`, the P4Info (text and wire form), the context JSON and
-the manifest; beside this file the two modules generated from the P4Info: `schema.py` and `row_types.py`. All are committed, and a
-test compares the hashes in the manifest with the files. What differs from run to run, or names a machine (build date, command line),
+the manifest, and `compile_v1model` the same for BMv2; beside this file the two modules generated from the P4Info: `schema.py` and `row_types.py`. All are
+committed, and a test compares the hashes in the manifest with the files. What differs from run to run, or names a machine (build date, command line),
 is left out of the context JSON.
 """
 
@@ -21,7 +21,8 @@ from typing import Any, Final
 
 from google.protobuf import text_format
 
-from k8s_p4 import generate
+from k8s_p4 import compile_v1model, generate
+from k8s_p4.compile_v1model import CompileError
 from k8s_p4.p4rt import p4i
 
 PACKAGE: Final = Path(__file__).parent
@@ -39,10 +40,6 @@ _SPEC_METADATA: Final = "local_metadata_{}"
 # Constants of the architecture's own header that we don't use; keys that the compiler copies to metadata; variables of the
 # policy stages that a table's action sets before a hit lets them be read.
 _QUIET: Final = ("unused", "mismatch", "uninitialized-use")
-
-
-class CompileError(Exception):
-    """The compiler is absent or refused the program; the text is what it said."""
 
 
 def sources() -> dict[str, bytes]:
@@ -119,7 +116,7 @@ def compiler_version(context: bytes) -> str:
 
 def outputs(compiler: str = COMPILER) -> Iterator[tuple[Path, bytes]]:
     """Every file that a compilation makes, with its content."""
-    artefacts = compile_sources(compiler)
+    artefacts = compile_sources(compiler) | compile_v1model.compile_v1model(SOURCES)
     version = compiler_version(artefacts[f"{MAIN}.context.json"])
     for name, content in artefacts.items():
         yield ARTEFACTS / name, content

@@ -15,6 +15,8 @@ NEEDED = [
     "felix_proto/felixbackend.proto",
     "k8s_p4/artefacts/main_pna.spec",
     "k8s_p4/artefacts/main_pna.context.json",
+    "k8s_p4/artefacts/main_v1model.json",
+    "k8s_p4/artefacts/main_v1model.p4info.pb",
     "k8s_p4/artefacts/manifest.json",
     "k8s_p4/p4/core/policy.p4",
     "k8s_p4/p4/main_pna.p4",

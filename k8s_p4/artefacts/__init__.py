@@ -1,4 +1,5 @@
-"""What the compiler made of k8s.p4, committed: `.spec` assembly, P4Info (text and wire form), context JSON, and a manifest.
+"""What the compilers made of k8s.p4, committed: for PNA `.spec` assembly, P4Info (text and wire form) and context JSON; for v1model the
+JSON that simple_switch_grpc takes and the P4Info (wire form); and one manifest.
 
 `python -m k8s_p4.compile` makes them anew. `manifest.json` holds the SHA-256 of every source and of every artefact, the compiler's
 version, and under `metadata` the name that each metadata field of interest has in the `.spec`.
@@ -15,6 +16,8 @@ from k8s_p4.target.config import pack_device_config
 
 MAIN: Final = "main_pna"
 SPEC, P4INFO_TEXT, P4INFO_WIRE, CONTEXT = (f"{MAIN}.{suffix}" for suffix in ("spec", "p4info.txtpb", "p4info.pb", "context.json"))
+V1MODEL: Final = "main_v1model"
+V1MODEL_P4INFO, V1MODEL_JSON = f"{V1MODEL}.p4info.pb", f"{V1MODEL}.json"
 MANIFEST: Final = "manifest.json"
 
 
@@ -29,11 +32,13 @@ def manifest() -> dict[str, Any]:
     return content
 
 
-def p4info() -> Any:
-    """The P4Info (p4.config.v1.P4Info), parsed from its wire form: the text takes a hundred times as long."""
-    return p4i.P4Info.FromString(read(P4INFO_WIRE))
+def p4info(main: str = MAIN) -> Any:
+    """The P4Info (p4.config.v1.P4Info) of one of the mains, parsed from its wire form: the text takes a hundred times as long."""
+    return p4i.P4Info.FromString(read(f"{main}.p4info.pb"))
 
 
-def device_config() -> bytes:
-    """The p4_device_config of the embedded target."""
+def device_config(main: str = MAIN) -> bytes:
+    """The p4_device_config: of the embedded target, or of simple_switch_grpc."""
+    if main == V1MODEL:
+        return read(V1MODEL_JSON)
     return pack_device_config(read(SPEC), read(CONTEXT))

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from k8s_p4 import artefacts, compile, schema
+from k8s_p4 import artefacts, compile, compile_v1model, schema
 from k8s_p4.p4rt import p4i
 from k8s_p4.reasons import Reason
 
@@ -27,7 +27,7 @@ def test_manifest_names_the_present_sources_and_artefacts() -> None:
     manifest = artefacts.manifest()
     assert manifest["sources"] == compile.digests(compile.sources()), "sources changed: run python -m k8s_p4.compile"
     names = set(manifest["artefacts"])
-    assert {artefacts.SPEC, artefacts.P4INFO_TEXT, artefacts.P4INFO_WIRE, artefacts.CONTEXT} == names
+    assert {artefacts.SPEC, artefacts.P4INFO_TEXT, artefacts.P4INFO_WIRE, artefacts.CONTEXT, artefacts.V1MODEL_P4INFO, artefacts.V1MODEL_JSON} == names
     assert manifest["artefacts"] == compile.digests({name: artefacts.read(name) for name in names})
 
 
@@ -43,7 +43,10 @@ def test_generated_modules_are_those_of_the_artefacts() -> None:
         assert path.read_bytes() == content, f"{path.name}: run python -m k8s_p4.compile"
 
 
-@pytest.mark.skipif(shutil.which(compile.COMPILER) is None, reason="p4c-dpdk is not on PATH")
+COMPILERS = (compile.COMPILER, compile_v1model.COMPILER)
+
+
+@pytest.mark.skipif(None in map(shutil.which, COMPILERS), reason="p4c-dpdk and p4c-bm2-ss are not both on PATH")
 def test_compile_makes_the_artefacts() -> None:
     for path, content in compile.outputs():
         assert path.read_bytes() == content, f"{path.name}: run python -m k8s_p4.compile"
@@ -52,6 +55,8 @@ def test_compile_makes_the_artefacts() -> None:
 def test_compile_without_compiler_says_so() -> None:
     with pytest.raises(compile.CompileError, match="no-such-p4c is not on PATH"):
         compile.compile_sources("no-such-p4c")
+    with pytest.raises(compile.CompileError, match="no-such-p4c is not on PATH"):
+        compile_v1model.compile_v1model(compile.SOURCES, "no-such-p4c")
 
 
 def test_artefacts_name_no_machine() -> None:

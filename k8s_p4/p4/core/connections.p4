@@ -21,7 +21,7 @@
 // Looks one slot up: metadata.slot_owner, slot.
 control ConnectionSlot(inout metadata_t meta) {
     @id(ACTION_ID(STAGE_CONNECTIONS, 01))
-    action slot_taken() {
+    action slot_taken(LEARNED_ONLY) {
         meta.slot_found = 1;
         if (meta.timeout_slot == TIMEOUT_KEEP) {
             RESTART_TIMEOUT()
@@ -91,17 +91,16 @@ control NextSlot(inout metadata_t meta) {
 
 // What a limited flow hashes to; its own tuple is what was asked for last.
 control SlotSpread(inout metadata_t meta) {
-    HASH32() flow_hash;
-    HASH32() port_hash;
+    HASH32(flow_hash);
+    HASH32(port_hash);
 
     apply {
         if (meta.ip_version == 4) {
-            meta.slot_spread = flow_hash.get_hash({ meta.flow_src_port, meta.flow_dst_port,
-                                                    meta.flow_protocol, meta.flow_src_v4, meta.flow_dst_v4 });
+            HASH(meta.slot_spread, flow_hash, { meta.flow_src_port, meta.flow_dst_port,
+                                                meta.flow_protocol, meta.flow_src_v4, meta.flow_dst_v4 })
         } else {
-            meta.slot_spread = flow_hash.get_hash({ meta.flow_src_v6, meta.flow_dst_v6 });
-            meta.slot_spread = meta.slot_spread
-                ^ port_hash.get_hash({ meta.flow_src_port, meta.flow_dst_port, meta.flow_protocol });
+            HASH(meta.slot_spread, flow_hash, { meta.flow_src_v6, meta.flow_dst_v6 })
+            MIX_HASH(meta.slot_spread, port_hash, { meta.flow_src_port, meta.flow_dst_port, meta.flow_protocol })
         }
         meta.slot_step = (meta.slot_spread >> 16) | 1;
     }

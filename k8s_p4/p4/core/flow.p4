@@ -98,11 +98,12 @@ const bit<8> TCP_ACK = 0x10;
 // destination, which the key does not tell where the destination is translated. IPv6 addresses also in halves, and
 // behind the ports: what is learned must begin with a field that the pipeline can calculate with.
 #define FLOW_PARAMS_v4 bit<16> src_port, bit<16> dst_port, bit<32> incarnation,             \
-                       bit<32> egress_slot, bit<32> ingress_slot, bit<32> src, bit<32> dst
+                       bit<32> egress_slot, bit<32> ingress_slot, bit<32> src, bit<32> dst \
+                       LEARNED_TOO
 #define FLOW_PARAMS_v6 bit<16> src_port, bit<16> dst_port, bit<32> incarnation,             \
                        bit<32> egress_slot, bit<32> ingress_slot,                           \
                        bit<128> src, bit<128> dst, bit<64> src_high, bit<64> src_low,       \
-                       bit<64> dst_high, bit<64> dst_low
+                       bit<64> dst_high, bit<64> dst_low LEARNED_TOO
 #define FLOW_LEARNED_v4 { meta.learn_src_port, meta.learn_dst_port, meta.learn_incarnation, \
                           meta.learn_egress_slot, meta.learn_ingress_slot,                  \
                           meta.learn_src_v4, meta.learn_dst_v4 }
@@ -187,7 +188,7 @@ control FlowLookUp(inout metadata_t meta) {
 
 #define CLOSING_LEARNER(family, number, KEY)                                           \
     @id(ACTION_ID(STAGE_FLOW, number##4))                                              \
-    action is_closing_##family() {                                                        \
+    action is_closing_##family(LEARNED_ONLY) {                                         \
         meta.closing = 1;                                                              \
         if (meta.timeout_closing != TIMEOUT_LEAVE) {                                   \
             SET_TIMEOUT(meta.timeout_closing)                                          \

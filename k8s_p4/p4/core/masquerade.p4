@@ -167,17 +167,16 @@ control MasqueradeCandidate(inout metadata_t meta) {
 
 // The first place to try, and how far it is to the next; its own tuple is what the last look-up but those of candidates asked for.
 control MasqueradeSpread(inout metadata_t meta) {
-    HASH32() flow_hash;
-    HASH32() port_hash;
+    HASH32(flow_hash);
+    HASH32(port_hash);
 
     apply {
         if (meta.ip_version == 4) {
-            meta.spread = flow_hash.get_hash({ meta.flow_src_port, meta.flow_dst_port,
-                                               meta.flow_protocol, meta.flow_src_v4, meta.flow_dst_v4 });
+            HASH(meta.spread, flow_hash, { meta.flow_src_port, meta.flow_dst_port,
+                                           meta.flow_protocol, meta.flow_src_v4, meta.flow_dst_v4 })
         } else {
-            meta.spread = flow_hash.get_hash({ meta.flow_src_v6, meta.flow_dst_v6 });
-            meta.spread = meta.spread
-                ^ port_hash.get_hash({ meta.flow_src_port, meta.flow_dst_port, meta.flow_protocol });
+            HASH(meta.spread, flow_hash, { meta.flow_src_v6, meta.flow_dst_v6 })
+            MIX_HASH(meta.spread, port_hash, { meta.flow_src_port, meta.flow_dst_port, meta.flow_protocol })
         }
         meta.masquerade_to = meta.to;
         if (meta.to == KIND_UPLINK && meta.tunnel != 0) {

@@ -48,6 +48,7 @@ const bit<8> FLAG_VXLAN_ALLOWED = 1;
 const bit<8> FLAG_IPIP_ALLOWED = 2;
 
 struct metadata_t {
+    ARCH_METADATA
     // Read by whoever injects a packet.
     bit<8>  reason;
     bit<32> untracked_ingress_slot;
@@ -61,20 +62,20 @@ struct metadata_t {
     bit<32> out_endpoint;       // and of the one it leaves by (next_hop)
 
     bit<32> tunnel;             // tunnel it leaves by (routing), 0 for none
-    bit<32> peer;               // node whose tunnel it came by, 0 for none
+    KEPT bit<32> peer;          // node whose tunnel it came by, 0 for none
 
     bit<8>  state;
-    bit<32> ingress_port;
+    KEPT bit<32> ingress_port;
 
     // tunnel (tunnel.p4)
-    bit<8>  round;              // 1: what was in a tunnel; by the parser
-    bit<8>  strip;
+    KEPT bit<8>  round;         // 1: what was in a tunnel; by the parser
+    KEPT bit<8>  strip;
     bit<8>  outer_ecn;          // of the header that was taken off
     bit<32> arrived_flags;      // of the VXLAN header that was taken off
     bit<32> arrived_vni;
     bit<8>  tunnel_kind;
     bit<32> tunnel_port;        // of the tunnel's device: where it comes in in round 1
-    bit<32> vni;
+    KEPT bit<32> vni;
     bit<32> source_peer;        // node that the inner source is behind
     bit<8>  encapsulation;
     bit<32> tunnel_endpoint;    // host endpoint of the tunnel's device

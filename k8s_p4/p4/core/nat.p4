@@ -54,8 +54,8 @@ const bit<16> SERVICE_DROP = 32;
         meta.hairpin_low = source_low;
 #define AFFINITY_LEARNED_v4 { meta.new_dst_port, meta.new_dst_v4 }
 #define AFFINITY_LEARNED_v6 { meta.new_dst_port, meta.new_dst_v6, meta.new_dst_high, meta.new_dst_low }
-#define AFFINITY_PARAMS_v4 bit<16> port, bit<32> address
-#define AFFINITY_PARAMS_v6 bit<16> port, bit<128> address, bit<64> high, bit<64> low
+#define AFFINITY_PARAMS_v4 bit<16> port, bit<32> address LEARNED_TOO
+#define AFFINITY_PARAMS_v6 bit<16> port, bit<128> address, bit<64> high, bit<64> low LEARNED_TOO
 
 #define NAT_TABLES(family, number)                                                     \
     @id(ACTION_ID(STAGE_NAT, number##1))                                               \
@@ -146,8 +146,8 @@ const bit<16> SERVICE_DROP = 32;
             }
 
 control Nat(in headers_t hdr, inout metadata_t meta) {
-    HASH32() flow_hash;
-    HASH32() port_hash;
+    HASH32(flow_hash);
+    HASH32(port_hash);
 
     @id(ACTION_ID(STAGE_NAT, 21))
     action to_service(bit<32> inside, bit<16> inside_mask, bit<32> outside, bit<16> outside_mask, bit<16> flags) {
@@ -260,9 +260,9 @@ control Nat(in headers_t hdr, inout metadata_t meta) {
             if (meta.service_flags & SERVICE_AFFINITY != 0) {
                 NAT_APPLY(affinity)
                 if (meta.ip_version == 4) {
-                    meta.spread = flow_hash.get_hash({ meta.src_v4 });
+                    HASH(meta.spread, flow_hash, { meta.src_v4 })
                 } else {
-                    meta.spread = flow_hash.get_hash({ meta.src_v6 });
+                    HASH(meta.spread, flow_hash, { meta.src_v6 })
                 }
                 meta.timeout_affinity = (bit<8>) (meta.service_flags >> 8) & 7;
                 if (meta.remembered == 1) {
@@ -274,12 +274,11 @@ control Nat(in headers_t hdr, inout metadata_t meta) {
                 }
             } else {
                 if (meta.ip_version == 4) {
-                    meta.spread = flow_hash.get_hash({ meta.flow_src_port, meta.flow_dst_port,
-                                                       meta.flow_protocol, meta.flow_src_v4, meta.flow_dst_v4 });
+                    HASH(meta.spread, flow_hash, { meta.flow_src_port, meta.flow_dst_port,
+                                                   meta.flow_protocol, meta.flow_src_v4, meta.flow_dst_v4 })
                 } else {
-                    meta.spread = flow_hash.get_hash({ meta.flow_src_v6, meta.flow_dst_v6 });
-                    meta.spread = meta.spread
-                        ^ port_hash.get_hash({ meta.flow_src_port, meta.flow_dst_port, meta.flow_protocol });
+                    HASH(meta.spread, flow_hash, { meta.flow_src_v6, meta.flow_dst_v6 })
+                    MIX_HASH(meta.spread, port_hash, { meta.flow_src_port, meta.flow_dst_port, meta.flow_protocol })
                 }
             }
             if (meta.remembered != 2) {

@@ -328,7 +328,7 @@ control TunnelOut(inout headers_t hdr, inout metadata_t meta) {
 
 // Puts the outer headers before the packet as it leaves; its Ethernet addresses are the next hop's.
 control Encapsulate(inout headers_t hdr, inout metadata_t meta) {
-    HASH32() hash;
+    HASH32(entropy_hash);
     bit<16> inner_length;
     bit<16> outer_length;
     bit<8> ecn;
@@ -362,7 +362,7 @@ control Encapsulate(inout headers_t hdr, inout metadata_t meta) {
             hdr.ethernet.dst = meta.inner_dst_mac;
             meta.entropy_l4 = ((bit<64>) meta.protocol << 32) + ((bit<64>) meta.src_port << 16)
                 + (bit<64>) meta.dst_port;
-            meta.entropy = hash.get_hash({ meta.entropy_src, meta.entropy_dst, meta.entropy_l4 });
+            HASH(meta.entropy, entropy_hash, { meta.entropy_src, meta.entropy_dst, meta.entropy_l4 })
             hdr.outer_udp.setValid();
             // The dynamic ports (RFC 7348 section 5).
             hdr.outer_udp.src_port = ((bit<16>) meta.entropy & 0x3fff) | 0xc000;
