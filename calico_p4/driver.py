@@ -90,18 +90,19 @@ class Driver:
             del self.messages[next(iter(self.messages))]
 
     def sync(self) -> None:
-        """Translate and push what changed since the last call. Nothing before InSync but the ports: packets can come in there.
+        """Translate and push what changed since the last call. Nothing before InSync, or before the ports are known, but the ports: packets can
+        come in there.
 
         Raises:
             TargetError: (or a subclass) the target is lost or not ours; what was not confirmed stays pending.
         """
-        if not self.store.in_sync:
+        if not self.store.in_sync or not self.ports.known:
             self._refresh_all_ports()
             return
         dirty = self.store.take_dirty()
         if self._lost_track:
             self._start_over(dirty)
-        elif dirty or not self._translated:
+        elif dirty or self.ports.moved or not self._translated:
             self._translate(dirty)
 
     def _start_over(self, dirty: Dirty) -> None:
@@ -121,6 +122,8 @@ class Driver:
             self._refresh_all_ports()
         self._lost_track = False
         self._translated = True
+        self.changed_endpoints |= self.ports.concerned
+        self.ports.concerned.clear()
         self._read_late()
         self._carry_out(self.translator.translate(self.store, dirty, self.ports))
         self.ports.forget_removed()
@@ -271,7 +274,9 @@ class Driver:
             found.add(self.trouble)
         found.update(self.around)
         found.update(self._foreign())
-        found.update(Degraded(f"Port {name}", problem, "partial") for name, problem in self.ports.problems.items())
+        found.update(Degraded(f"Port {name}", problem, "partial" if self.ports.get(name) else "closed") for name, problem in self.ports.problems.items())
+        if not self.ports.known:
+            found.add(Degraded("Interfaces", "the kernel has not told them yet: the target is left as it is", "pending"))
         if not self.store.kubernetes.known:
             found.add(Degraded("Kubernetes API", "has not told all services yet: they are as they were", "partial"))
         found.update(self._refused())

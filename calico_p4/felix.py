@@ -62,6 +62,7 @@ def drive(settings: Settings, ports: Sequence[Mapping[str, Any]], frames: ByteSt
     tls = Tls(settings.tls_ca, settings.tls_cert, settings.tls_key, settings.tls_name) if settings.tls_ca else None
     live = Live(
         settings.target, open_allocator(settings.state), ports, send, kubernetes=_unless_none(settings.kubernetes), fib=_unless_none(settings.fib),
+        interfaces=_unless_none(settings.interfaces),
         opener=lambda target: open_switch(target, tls), metrics=metrics, replace_pipeline=settings.foreign_pipeline == "replace",
         rule_hits=settings.rule_hits == "true",
     )  # fmt: skip

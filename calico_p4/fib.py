@@ -7,14 +7,12 @@ them), it reads everything again.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from calico_p4.degraded import Degraded
+from calico_p4 import netlink
 from calico_p4.driver import Driver
-from calico_p4.log import get_logger
 from datastore.fib import FibRoute
 
 PROTOCOLS = {"redirect": 1, "kernel": 2, "boot": 3, "static": 4, "ra": 9, "zebra": 11, "bird": 12, "dhcp": 16, "bgp": 186, "isis": 187, "ospf": 188}
@@ -23,10 +21,6 @@ _UNICAST, _DROPS = 1, (6, 7, 8)  # blackhole, unreachable, prohibit
 _NEW, _GONE = "RTM_NEWROUTE", "RTM_DELROUTE"
 _ANY = {2: "0.0.0.0", 10: "::"}
 _OBJECT = "Fib"
-AGAIN_S = 5.0
-"""After how long a netlink socket that failed is opened again."""
-MAX_BATCHES = 64
-"""Batches of changes that wait for the driver; then the kernel's events wait, and may overrun."""
 
 Change = tuple[str, FibRoute | None]
 """A prefix, and its route; None: it has none any more."""
@@ -57,8 +51,9 @@ class Fib:
             if message.get("event") == "RTM_NEWLINK":
                 self._links[message["index"]] = message.get_attr("IFLA_IFNAME")
 
-    def start(self, messages: Iterable[Any]) -> Iterator[Change]:
-        """Take in a dump of everything; yields what differs from before."""
+    def start(self, messages: Sequence[Any]) -> Iterator[Change]:
+        """Take in a dump of everything, interfaces first; yields what differs from before."""
+        self.links(messages)
         before = {prefix: self._best(prefix) for prefix in self._routes}
         self._routes = {}
         for message in messages:
@@ -113,65 +108,22 @@ def _prefix(message: Any) -> str:
     return f"{message.get_attr('RTA_DST') or _ANY[message['family']]}/{message['dst_len']}"
 
 
-def follow(protocols: frozenset[int], hear: Callable[[list[Change]], None], netns: str | None = None) -> None:
-    """Tell of the kernel's routes for ever, from whatever thread calls it. Raises OSError (netlink) and ImportError (no pyroute2).
-
-    ``netns`` is a network namespace of that name; None: the program's own.
-    """
-    from pyroute2 import IPRoute
-    from pyroute2.netlink.rtnl import RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE, RTMGRP_LINK
-
-    fib = Fib(protocols)
-    while True:
-        with IPRoute(netns=netns) as events, IPRoute(netns=netns) as asking:
-            events.bind(groups=RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE)
-            fib.links(asking.get_links())
-            hear(list(fib.start(message for family in _ANY for message in asking.get_routes(family=family))))
-            try:
-                while True:
-                    if changes := list(fib.follow(list(events.get()))):
-                        hear(changes)
-            except OSError as error:
-                get_logger().error("routes of the kernel are read again", error=str(error))
-
-
 class LiveFib:
     """Feeds a driver's store with the kernel's routes."""
 
     def __init__(self, protocols: str, driver: Driver, put: Callable[[Callable[[], None]], None], netns: str | None = None) -> None:
-        """``put`` has something done by the driver's own loop. Raises ValueError: unknown protocol, or the extra is not installed."""
+        """``put`` has something done by the driver's own loop; ``netns``: see `netlink.Follower`. Raises ValueError: unknown protocol, or the
+        extra is not installed."""
         if find_spec("pyroute2") is None:
-            raise ValueError("CALICO_P4_FIB needs the extra: pip install 'calico-p4[fib]'")
-        self._protocols, self._driver, self._put, self._netns = protocols_of(protocols), driver, put, netns
-        self._room = threading.Semaphore(MAX_BATCHES)
-        self._thread: threading.Thread | None = None
+            raise ValueError("CALICO_P4_FIB needs the extra: pip install 'calico-p4[netlink]'")
+        lists = [(netlink.LINKS, netlink.ANY), (netlink.ROUTES, netlink.V4), (netlink.ROUTES, netlink.V6)]
+        groups = netlink.LINK_GROUP | netlink.ROUTE_GROUPS
+        mirror = Fib(protocols_of(protocols))
+        self._follower = netlink.Follower(_OBJECT, groups, lists, mirror, lambda changes: apply(driver.store.fib, changes.items()), driver, put, netns)
 
     def start(self) -> None:
         """Begin to follow, in a thread of its own."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="fib", daemon=True)
-            self._thread.start()
-
-    def _run(self) -> None:
-        pause = threading.Event()
-        while True:
-            try:
-                follow(self._protocols, self._hear, self._netns)
-            except Exception as error:  # noqa: BLE001 - whatever netlink says: the routes there are stay, and it is said
-                problem = Degraded(_OBJECT, f"the kernel's routes can't be read: {error}", "partial")
-                self._put(lambda problem=problem: self._driver.note_message(problem))  # type: ignore[misc]
-                get_logger().error("the kernel's routes can't be read", error=str(error))
-            pause.wait(AGAIN_S)
-
-    def _hear(self, changes: list[Change]) -> None:
-        """Runs in the thread."""
-        self._room.acquire()
-        self._put(lambda: self._apply(changes))
-
-    def _apply(self, changes: list[Change]) -> None:
-        self._room.release()
-        self._driver.messages.pop(_OBJECT, None)
-        apply(self._driver.store.fib, changes)
+        self._follower.start()
 
 
 def apply(fib: Any, changes: Iterable[Change]) -> None:

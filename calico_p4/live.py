@@ -14,7 +14,7 @@ from contextlib import closing
 from random import Random
 from typing import Any
 
-from calico_p4 import log, watch
+from calico_p4 import log, status, watch
 from calico_p4.backoff import Backoff
 from calico_p4.degraded import Degraded
 from calico_p4.driver import Driver
@@ -22,15 +22,14 @@ from calico_p4.fib import LiveFib
 from calico_p4.inflow import Inflow
 from calico_p4.inspect.objects import History
 from calico_p4.kubernetes.services import LiveServices
+from calico_p4.live_interfaces import LiveInterfaces
 from calico_p4.log import get_logger
 from calico_p4.metrics import Metrics, rule_totals
 from calico_p4.p4runtime.errors import TargetError
-from calico_p4.status import StatusReporter
 from calico_p4.switch import PipelineMismatch, Switch, open_switch
 from datastore.allocator import Allocator
 from felix_proto.decode import DecodeError, Decoder
 from felix_proto.framing import ByteStream, Frame
-from translator.names import endpoint_name, host_endpoint_name
 
 ANSWER_S = 110.0
 """How long a question may wait for its turn and be worked on."""
@@ -58,6 +57,8 @@ class Live:
         *,
         kubernetes: str | None = None,
         fib: str | None = None,
+        interfaces: str | None = None,
+        netns: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         opener: Callable[[str], Switch] = open_switch,
         rng: Random | None = None,
@@ -66,13 +67,13 @@ class Live:
         rule_hits: bool = False,
     ) -> None:
         """``send`` writes a frame to Felix; ``kubernetes`` is where services come from (`kubernetes.client.configuration`), ``fib`` the protocols of
-        kernel routes to mirror (`fib.protocols_of`). ``clock`` (seconds), ``opener`` (of a switch by its address) and ``rng`` are for tests."""
+        kernel routes to mirror (`fib.protocols_of`), ``interfaces`` the rules by which the kernel's are ports (`port_rules`). ``netns``, ``clock`` (seconds), ``opener`` (of a switch by its address) and ``rng`` are for tests."""
         self._target, self._send, self._clock, self._open = target, send, clock, opener
         self._inflow = Inflow()
         self._replace_pipeline, self._rule_hits = replace_pipeline, rule_hits
         self._decoder = Decoder()
         self._log = get_logger()
-        self._status = StatusReporter(clock())
+        self._status = status.StatusReporter(clock())
         self.driver = Driver(None, allocator, ports)
         self.driver.before_write = self._beat
         self.metrics = metrics
@@ -83,7 +84,11 @@ class Live:
         self.history = History()
         """Which frame spoke of each object last."""
         self._services = LiveServices(kubernetes, self.driver, self._change) if kubernetes is not None else None
-        self._fib = LiveFib(fib, self.driver, self._change) if fib is not None else None
+        self._kernel: list[LiveFib | LiveInterfaces] = []
+        if fib is not None:
+            self._kernel.append(LiveFib(fib, self.driver, self._change, netns))
+        if interfaces is not None:
+            self._kernel.append(LiveInterfaces(interfaces, self.driver, self._change, netns))
         self._applied = self._moment = 0
         self._switch: Switch | None = None
         self._dirty_since_s: float | None = None
@@ -139,7 +144,7 @@ class Live:
         from calico_p4.inspect.scene import Scene
 
         scene = Scene(self.driver, self._switch, self.history, f"the driver of {self._target}", self._applied, self._decoder.generation)
-        scene.extra_ports = self._ports
+        scene.extra_ports = self.driver.ports.as_file() if self.driver.ports.watching else self._ports
         return scene
 
     def take(self, frame: Frame) -> None:
@@ -159,8 +164,8 @@ class Live:
             self.driver.note_message(Degraded(f"Frame {error.frame}", f"byte {error.offset}: {error.reason}", "partial"))
         if self._services is not None:
             self._services.start()
-        if self._fib is not None:
-            self._fib.start()
+        for follower in self._kernel:
+            follower.start()
         self._note_dirty()
 
     def _change(self, work: Callable[[], None]) -> None:
@@ -200,7 +205,8 @@ class Live:
                 self._sync(now_s)
         except TargetError as error:
             self._disconnect(error)
-        self._tell()
+        for told in status.told(self._status, self.driver, self._switch is not None):
+            self._send(told)
         if self.metrics is not None and now_s >= self._noted_s + NOTE_S:
             self._noted_s = now_s
             watch.note(self.metrics, self.driver, self._inflow, self._switch is not None, self._decoder.generation)
@@ -269,21 +275,6 @@ class Live:
         elif self._rest_due_s is not None and now_s >= self._rest_due_s:
             self.driver.rest()
             self._rest_due_s = None if self.driver.converged else self._retry.next(self._clock())
-
-    def _tell(self) -> None:
-        """Report the endpoints whose rows are confirmed, or can't be."""
-        driver = self.driver
-        if not driver.store.in_sync or self._switch is None and not driver.closed:
-            return  # what a lost target holds goes on forwarding, and nothing new is known of it
-        endpoints, hosts = driver.store.endpoints, driver.store.host_endpoints
-        changed = driver.changed_endpoints if self._switch is not None else set()
-        bad = {entry.object for entry in driver.degraded() if entry.effect != "partial"}
-        broken = {key for key in endpoints if driver.closed or endpoint_name(key) in bad} if bad else set()
-        for frame in self._status.endpoints(endpoints, changed, broken):
-            self._send(frame)
-        changed.clear()
-        for frame in self._status.host_endpoints(hosts, {key for key in hosts if driver.closed or host_endpoint_name(key) in bad}):
-            self._send(frame)
 
     def _end(self) -> int:
         if self._inflow.end is None:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
-from calico_p4.ports import Port, PortInventory, node_addresses, own_node
+from calico_p4.node_ports import node_addresses, own_node
+from calico_p4.ports import Port, PortInventory
 from felix_proto.types import WorkloadEndpoint, WorkloadEndpointID
 
 KUBERNETES = "k8s"

@@ -3,28 +3,28 @@
 Felix names interfaces; P4 needs port numbers, and routing needs the MAC and the addresses of what is behind a port. Here the ports
 are virtual ones of the embedded target, made by name: one for the interface of every workload endpoint, one host port, one uplink
 with the addresses of the node itself, and the tunnel devices that the stream calls for. A file (the contract's ``--ports``) adds
-ports and replaces those of the same name; a file with any host or uplink replaces the default ones of that kind.
+ports and replaces those of the same name; a file with any host or uplink replaces the default ones of that kind. Where the kernel's
+interfaces are watched (`watched.py`), an endpoint's port is there when its interface is, and uplinks are what the kernel has.
 
-A port's number is keyed by its name, so it stays over a restart. It is given back only after the push that removed its last row
+A port's number is keyed by its name, so it stays over a restart, unless a file or a rule says it. It is given back only after the push that removed its last row
 (``forget_removed``): a number that went to another interface at once would, for a moment, lead to the wrong one.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address, ip_interface
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from calico_p4.files import BadFile, load_list
-from felix_proto.types import RouteType, WorkloadEndpoint, WorkloadEndpointID
+from calico_p4.interfaces import Interface
+from calico_p4.node_ports import NodePorts
+from calico_p4.port_rules import Rule
+from calico_p4.watched import Watched
+from felix_proto.types import WorkloadEndpoint, WorkloadEndpointID
 from translator.addresses import parse_mac
 from translator.inventory import CALICO_MAC
 
 T = TypeVar("T")
-UPLINK = "eth0"
-HOST = "host"
-VXLAN_DEVICE = "vxlan.calico"
-IPIP_DEVICE = "tunl0"
-_IPIP_MODES = ("always", "crosssubnet", "cross-subnet")
 KIND = "port"
 """The allocator's kind of port numbers; the meaning is the name."""
 
@@ -32,7 +32,7 @@ KIND = "port"
 class Port(NamedTuple):
     """A port: ``kind`` is workload, host, uplink or tunnel; ``mac`` is that of the device behind it; ``addresses`` are CIDRs.
 
-    ``own_mac`` is the switch's own there; ``neighbours`` are (address, MAC) of what stands at the same link.
+    ``own_mac`` is the switch's own there; ``neighbours`` are (address, MAC) of what stands at the same link; ``up``: whether it carries.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Port(NamedTuple):
     addresses: tuple[str, ...] = ()
     own_mac: int = CALICO_MAC
     neighbours: tuple[tuple[str, int], ...] = ()
+    up: bool = True
 
 
 class Numbers(Protocol):
@@ -84,13 +85,47 @@ class PortInventory:
         self._file_kinds = {item["kind"] for item in extra}
         self._users: dict[str, set[WorkloadEndpointID]] = {}
         self._interface: dict[WorkloadEndpointID, str] = {}
-        self._tunnel_routes: set[str] = set()
+        self._node = NodePorts()
         self._removed: set[str] = set()
         self._touched: set[str] = set()
+        self._fixed: dict[str, int] = {}
+        self._leaving: dict[int, str] = {}
+        self._clashing: set[str] = set()
+        self._watched: Watched | None = None
+        self.moved = False
+        """Whether interfaces changed, or a number became free that somebody waits for, since the last `refresh`."""
+        self.concerned: set[WorkloadEndpointID] = set()
+        """Endpoints whose interface changed since whoever reports on them last cleared this."""
         self.problems: dict[str, str] = {}
         """Ports with something in the stream that can't be read, and what: the rest of the port is there."""
         for name in self._file:
             self._refresh_port(name, None)
+
+    def watch(self, rules: tuple[Rule, ...]) -> None:
+        """From now on the ports are those of the kernel's interfaces, which `follow` is told."""
+        self._watched = Watched(rules)
+
+    def follow(self, changes: Mapping[str, Interface | None]) -> None:
+        """Take in what changed of the kernel's interfaces; `refresh` brings the ports in line."""
+        assert self._watched is not None
+        self._watched.follow(changes)
+        self._touched |= changes.keys()
+        self.moved = True
+
+    @property
+    def known(self) -> bool:
+        """Whether all interfaces are known; until then no endpoint's absence means anything."""
+        return self._watched is None or self._watched.known
+
+    @property
+    def watching(self) -> bool:
+        """Whether the kernel says which interfaces there are."""
+        return self._watched is not None
+
+    def waits(self, name: str) -> bool:
+        """Whether nothing is wrong with an interface but that it is down, or not there yet."""
+        port = self._ports.get(name)
+        return name not in self.problems if port is None else not port.up
 
     def get(self, name: str) -> Port | None:
         """Return the port of that name, None if there is none."""
@@ -108,28 +143,40 @@ class PortInventory:
         """Return the endpoints that have an interface here."""
         return set(self._interface)
 
+    def as_file(self) -> list[dict[str, Any]]:
+        """Return the ports in the form of a ports file, those that an endpoint waits for as absent: it makes the same ports without a kernel."""
+        absent = (name for name, users in sorted(self._users.items()) if users and name not in self._ports)
+        return [*map(_item, self.all()), *({"name": name, "kind": "workload", "state": "absent"} for name in absent)]
+
     def of_kind(self, kind: str) -> list[Port]:
-        """Return the ports of a kind, those of the file first in its order, then by name: the first uplink is the default one."""
+        """Return the ports of a kind, those that carry first, then those of the file in its order, then by name: the first uplink is the
+        default one."""
         order = {name: place for place, name in enumerate(self._file)}
         chosen = (port for port in self._ports.values() if port.kind == kind)
-        return sorted(chosen, key=lambda port: (order.get(port.name, len(order)), port.name))
+        return sorted(chosen, key=lambda port: (not port.up, order.get(port.name, len(order)), port.name))
 
     def refresh(self, store: Any, dirty: Any) -> bool:
         """Bring the ports in line with what changed in the intent store; tells whether any port changed. Raises what ``numbers`` raises."""
         before = self.generation
-        self._note_tunnel_routes(store.routes, dirty.routes)
+        self._node.note(store.routes, dirty.routes)
         for endpoint_id in dirty.endpoints:
             self._touched |= self._move(endpoint_id, store.endpoints.get(endpoint_id))
-        for name in sorted(self._touched):  # one that gets no number now is tried again with the next change
-            self._refresh_port(name, self._workload_port(store, name))
+        self.moved = False
+        self._touched |= self._clashing
+        node = self._node.described(store, self._file_kinds)
+        for name in sorted(self._touched - node.keys()):  # one that gets no number now is tried again with the next change
+            self.concerned |= self._users.get(name, set())
+            self._refresh_port(name, *self._workload_port(store, name))
             self._touched.discard(name)
-        self._refresh_node(store)
+        for name, wanted in node.items():  # few, so they are simply described anew
+            self._refresh_port(name, wanted)
+        self._touched.clear()
         return self.generation != before
 
     def renumber(self, numbers: Numbers) -> bool:
         """Ask another source for the number of every port; tells whether any came out different."""
         self._numbers = numbers
-        ports = [port._replace(number=numbers.get(KIND, port.name)) for port in sorted(self._ports.values(), key=lambda port: port.number)]
+        ports = [port._replace(number=self._number(port.name)) for port in sorted(self._ports.values(), key=lambda port: port.number)]
         changed = any(port != self._ports[port.name] for port in ports)
         self._ports = {port.name: port for port in ports}
         self._by_number = {port.number: port for port in ports}
@@ -141,6 +188,8 @@ class PortInventory:
         for name in self._removed - self._ports.keys():
             self._numbers.release(KIND, name)
         self._removed.clear()
+        self._leaving.clear()
+        self.moved |= bool(self._clashing)
 
     def _move(self, endpoint_id: WorkloadEndpointID, endpoint: WorkloadEndpoint | None) -> set[str]:
         """Follow an endpoint to the interface it has now; returns the interfaces concerned."""
@@ -152,63 +201,73 @@ class PortInventory:
             self._users.setdefault(new, set()).add(endpoint_id)
         return {old, new} - {""}
 
-    def _workload_port(self, store: Any, name: str) -> Mapping[str, Any] | None:
-        """Describe the port of an interface, None if no endpoint has it; of several the one with the lowest id counts."""
+    def _workload_port(self, store: Any, name: str) -> tuple[Mapping[str, Any] | None, tuple[str, ...]]:
+        """Describe the port of an interface, None if no endpoint has it, and its addresses; of several the one with the lowest id counts."""
         if not self._users.get(name):
             self._users.pop(name, None)
-            return None
+            return None, ()
         owner = store.endpoints[min(self._users[name])]
-        return {"name": name, "kind": "workload", "mac": owner.mac, "addresses": ()}
+        addresses = (cidr.partition("/")[0] for cidr in (*owner.ipv4_nets, *owner.ipv6_nets))
+        return {"name": name, "kind": "workload", "mac": owner.mac, "addresses": ()}, tuple(addresses)
 
-    def _note_tunnel_routes(self, routes: Mapping[str, Any], dirty: Iterable[str]) -> None:
-        for destination in dirty:
-            route = routes.get(destination)
-            if route is not None and route.types & RouteType.LOCAL_TUNNEL and route.tunnel_type and route.tunnel_type.ipip:
-                self._tunnel_routes.add(destination)
-            else:
-                self._tunnel_routes.discard(destination)
-
-    def _refresh_node(self, store: Any) -> None:
-        """The node's own ports: few, so they are simply described anew."""
-        node = own_node(store)
-        for kind, name in (("host", HOST), ("uplink", UPLINK)):
-            addresses = node_addresses(store, node) if kind == "uplink" else ()
-            wanted = None if kind in self._file_kinds else {"name": name, "kind": kind, "addresses": addresses}
-            self._refresh_port(name, wanted)
-        self._refresh_port(VXLAN_DEVICE, _vxlan_device(store.vteps.get(node)))
-        self._refresh_port(IPIP_DEVICE, self._ipip_device(store))
-
-    def _ipip_device(self, store: Any) -> Mapping[str, Any] | None:
-        pools = any(pool.ipip_mode.lower() in _IPIP_MODES for pool in store.pools.values())
-        if not (pools or (store.encapsulation is not None and store.encapsulation.ipip_enabled)):
-            return None
-        configured = store.config.get("IpInIpTunnelAddr", "")
-        own = {address for address in self._tunnel_routes if address.partition("/")[0] != configured}
-        addresses = sorted(own | {configured} - {"", "none"})
-        return {"name": IPIP_DEVICE, "kind": "tunnel", "addresses": tuple(addresses)}
-
-    def _refresh_port(self, name: str, described: Mapping[str, Any] | None) -> None:
-        """Set or remove one port; what the file says of this name comes before everything else."""
-        described = self._file.get(name, described)
-        port = None if described is None else self._port(described)
-        if port == self._ports.get(name):
+    def _refresh_port(self, name: str, wanted: Mapping[str, Any] | None, addresses: tuple[str, ...] = ()) -> None:
+        """Set or remove one port; what the file says of this name comes before everything else, then the kernel, then the stream."""
+        self.problems.pop(name, None)
+        self._clashing.discard(name)
+        described = self._file.get(name) or self._found(name, wanted, addresses)
+        before, fixed = self._ports.get(name), name in self._fixed
+        port = None if described is None or described.get("state") == "absent" else self._port(described)
+        if port == before:
             return
         self.generation += 1
+        if before is not None and (port is None or port.number != before.number):
+            self._take_away(before, fixed)
         if port is not None:
             self._ports[name] = self._by_number[port.number] = port
-        else:
-            self._removed.add(name)
-            del self._by_number[self._ports.pop(name).number]
 
-    def _port(self, described: Mapping[str, Any]) -> Port:
+    def _found(self, name: str, wanted: Mapping[str, Any] | None, addresses: tuple[str, ...]) -> Mapping[str, Any] | None:
+        """What the kernel makes of what the stream wants."""
+        if self._watched is None:
+            return wanted
+        described = self._watched.described(name, wanted, addresses)
+        if name in self._watched.problems:
+            self.problems[name] = self._watched.problems[name]
+        return described
+
+    def _take_away(self, port: Port, fixed: bool) -> None:
+        del self._by_number[port.number], self._ports[port.name]
+        if fixed:
+            self._leaving[port.number] = port.name
+        else:
+            self._removed.add(port.name)
+
+    def _number(self, name: str) -> int:
+        return self._fixed[name] if name in self._fixed else self._numbers.get(KIND, name)
+
+    def _port(self, described: Mapping[str, Any]) -> Port | None:
+        """The port as described, None if its number is another's."""
         name = described["name"]
-        self.problems.pop(name, None)
         addresses = tuple(cidr for cidr in (self._read(name, _cidr, text) for text in described.get("addresses", ())) if cidr)
         mac = self._read(name, parse_mac, described["mac"]) if described.get("mac") else None
         own = parse_mac(described["own_mac"]) if described.get("own_mac") else CALICO_MAC
         neighbours = tuple(sorted((str(ip_address(address)), parse_mac(text)) for address, text in described.get("neighbours", {}).items()))
-        number = self._numbers.get(KIND, name)
-        return Port(name, number, described["kind"], made_up_mac(name) if mac is None else mac, addresses, own, neighbours)
+        self._fixed.pop(name, None)
+        if "number" in described:
+            self._fixed[name] = described["number"]
+        number = self._number(name)
+        mac = made_up_mac(name) if mac is None else mac
+        port = Port(name, number, described["kind"], mac, addresses, own, neighbours, described.get("state") != "down")
+        return None if self._clashes(port) else port
+
+    def _clashes(self, port: Port) -> bool:
+        """Whether a port's number is another's, or was until now: it waits until no row leads there any more."""
+        there = self._by_number.get(port.number)
+        other = there.name if there is not None else self._leaving.get(port.number, port.name)
+        if other == port.name:
+            return False
+        self.problems[port.name] = f"no port: its number {port.number} is that of {other}"
+        self._clashing.add(port.name)
+        return True
 
     def _read(self, name: str, reader: Callable[[str], T], text: str) -> T | None:
         """Read a text of the stream; one that makes no sense is kept in ``problems`` and costs only itself."""
@@ -219,25 +278,12 @@ class PortInventory:
             return None
 
 
-def own_node(store: Any) -> str:
-    """Return the name of this node as ConfigUpdate gives it, "" before the first one."""
-    name: str = store.config.get("FelixHostname", "")
-    return name
-
-
-def node_addresses(store: Any, node: str) -> tuple[str, ...]:
-    """Return the node's own addresses as HostMetadata has them: CIDRs, up to 3.32 bare addresses."""
-    metadata = store.host_metadata.get(node)
-    if metadata is None:
-        return ()
-    return tuple(address for address in (metadata.ipv4_addr, metadata.ipv6_addr) if address)
-
-
-def _vxlan_device(vtep: Any) -> Mapping[str, Any] | None:
-    if vtep is None:
-        return None
-    addresses = tuple(address for address in (vtep.ipv4_addr, vtep.ipv6_addr) if address)
-    return {"name": VXLAN_DEVICE, "kind": "tunnel", "mac": vtep.mac or vtep.mac_v6, "addresses": addresses}
+def _item(port: Port) -> dict[str, Any]:
+    neighbours = {address: mac.to_bytes(6).hex(":") for address, mac in port.neighbours}
+    return {
+        "name": port.name, "kind": port.kind, "mac": port.mac.to_bytes(6).hex(":"), "addresses": list(port.addresses), "number": port.number,
+        "own_mac": port.own_mac.to_bytes(6).hex(":"), "neighbours": neighbours, "state": "up" if port.up else "down",
+    }  # fmt: skip
 
 
 def _cidr(address: str) -> str:

@@ -44,6 +44,7 @@ class Settings:
     admin: str = _setting("unix:/run/calico-p4/admin.sock", "where questions are answered: unix:PATH (mode 0600), or none")
     kubernetes: str = _setting(NONE, "where services come from: in-cluster, the URL of an API server, the path of a kubeconfig, or none")
     fib: str = _setting(NONE, 'protocols whose kernel routes are mirrored ("bird", "12,186"), for clusters whose Felix sends none; or none')
+    interfaces: str = _setting(NONE, 'which interfaces of the kernel are ports ("eth0=uplink", "vf*=workload@name+16"); or none: they are not watched')
     metrics: str = _setting("127.0.0.1:9095", "where /metrics, /livez and /readyz are served over HTTP: HOST:PORT, or none")
     rule_hits: str = _setting("false", "whether /metrics has a line for every rule that was met", YES_NO)
     log_level: str = _setting("info", "least level of log lines", LEVELS)

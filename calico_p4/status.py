@@ -1,14 +1,43 @@
 """What Felix is told: signs of life, and the state of every workload and host endpoint once its rows are confirmed."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from felix_proto.encode import Encoder, Status
 from felix_proto.types import WorkloadEndpoint, WorkloadEndpointID
+from translator.names import endpoint_name, host_endpoint_name
+
+if TYPE_CHECKING:
+    from calico_p4.driver import Driver
 
 FIRST_HEARTBEAT_S = 10.0
 HEARTBEAT_S = 30.0
 """Felix's own driver sends its first after 10 s, then every ReportingIntervalSecs (contract.md 1.4)."""
+
+
+def told(reporter: StatusReporter, driver: Driver, connected: bool) -> Iterator[bytes]:
+    """Yield what Felix has to be told of a driver's endpoints: those whose rows are confirmed, can't be, or whose interface went."""
+    store, ports = driver.store, driver.ports
+    if not (store.in_sync and (driver.closed or connected and ports.known)):
+        return  # what a lost target holds goes on forwarding, and nothing new is known of it
+    changed = driver.changed_endpoints if connected else set()
+    bad = {entry.object for entry in driver.degraded() if entry.effect != "partial"}
+    broken = {key for key in store.endpoints if driver.closed or endpoint_name(key) in bad} if bad else set()
+    down = {key for key in {*changed, *broken} if key in store.endpoints and ports.waits(store.endpoints[key].name)}
+    yield from reporter.endpoints(store.endpoints, changed, broken, down)
+    changed.clear()
+    broken_hosts = {key for key in store.host_endpoints if driver.closed or host_endpoint_name(key) in bad}
+    yield from reporter.host_endpoints(store.host_endpoints, broken_hosts, {key for key in store.host_endpoints if _all_down(driver, key)})
+
+
+def _all_down(driver: Driver, host_endpoint: str) -> bool:
+    """Whether a host endpoint stands at interfaces, of which none is up."""
+    interfaces = driver.translator.host_interfaces(host_endpoint)
+    return bool(interfaces) and all(driver.ports.waits(name) for name in interfaces)
 
 
 class StatusReporter:
@@ -34,20 +63,22 @@ class StatusReporter:
         self,
         endpoints: dict[WorkloadEndpointID, WorkloadEndpoint],
         changed: Iterable[WorkloadEndpointID],
-        broken: set[WorkloadEndpointID],
+        broken: AbstractSet[WorkloadEndpointID],
+        down: AbstractSet[WorkloadEndpointID] = frozenset(),
     ) -> Iterator[bytes]:
         """Yield what has to be told: of the endpoints that changed, and of those that broke or were mended since.
 
-        ``broken`` are those that are closed although they should not be, or whose rows are not on the target.
+        ``broken`` are those that are closed although they should not be, or whose rows are not on the target; ``down`` those whose interface
+        is down, or not there yet, which tells more.
         """
         doubtful = {key for key, status in self._reported.items() if status == "error"}
         for key in sorted({*changed, *broken, *doubtful}):
-            yield from self._endpoint(key, endpoints.get(key), key in broken)
+            yield from self._endpoint(key, endpoints.get(key), "down" if key in down else "error" if key in broken else "up")
 
-    def host_endpoints(self, endpoints: Iterable[str], broken: set[str]) -> Iterator[bytes]:
+    def host_endpoints(self, endpoints: Iterable[str], broken: AbstractSet[str], down: AbstractSet[str] = frozenset()) -> Iterator[bytes]:
         """Yield what has to be told of the node's host endpoints; ``broken`` are those without an interface, or whose policy is not
-        on the target."""
-        wanted: dict[str, Status] = {key: "error" if key in broken else "up" for key in endpoints}
+        on the target; ``down`` those of which all interfaces are."""
+        wanted: dict[str, Status] = {key: "error" if key in broken else "down" if key in down else "up" for key in endpoints}
         for key in sorted(self._reported_hosts.keys() - wanted.keys()):
             del self._reported_hosts[key]
             yield self._encoder.host_endpoint_status_remove(key)
@@ -56,12 +87,12 @@ class StatusReporter:
                 self._reported_hosts[key] = status
                 yield self._encoder.host_endpoint_status(key, status)
 
-    def _endpoint(self, key: WorkloadEndpointID, endpoint: WorkloadEndpoint | None, broken: bool) -> Iterator[bytes]:
+    def _endpoint(self, key: WorkloadEndpointID, endpoint: WorkloadEndpoint | None, found: Status) -> Iterator[bytes]:
         if endpoint is None:
             if self._reported.pop(key, None) is not None:
                 yield self._encoder.workload_endpoint_status_remove(key)
             return
-        status: Status = "error" if broken else "up" if endpoint.state == "active" else "down"
+        status: Status = "down" if found == "up" and endpoint.state != "active" else found
         if self._reported.get(key) != status:
             self._reported[key] = status
             yield self._encoder.workload_endpoint_status(key, status)

@@ -56,6 +56,10 @@ class Translator:
         self.services.rest()
         yield from self.policy.rest()
 
+    def host_interfaces(self, host_endpoint: str) -> list[str]:
+        """The uplinks and tunnel devices at which a host endpoint stands."""
+        return self.reach.hosts.interfaces(host_endpoint)
+
     def way(self, destination: str) -> str:
         """Where a route of the stream leads: the name of its way (`ways`), "own", "blackhole", or "" where it asks for no row."""
         return self.reach.way(destination)

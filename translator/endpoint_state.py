@@ -1,8 +1,8 @@
 """The state of each workload endpoint: which interface and addresses it has, and whether each direction is open.
 
 Not a part with rows of its own: `EndpointStates.update` runs first, and the parts for ports, neighbours, source guard and routing
-read `views` and `changed`. A direction is closed if the endpoint is not active (reason endpoint_down), if its interface belongs to
-another endpoint, if no port has its name yet, or if the policy translator says so (reason degraded).
+read `views` and `changed`. A direction is closed if the endpoint is not active or its interface is down (reason endpoint_down), if its
+interface belongs to another endpoint, if no port has its name yet, or if the policy translator says so (reason degraded).
 
 Two endpoints with one interface name: the lowest (orchestrator, workload, endpoint) id has it (contract 3.7); the other is closed.
 """
@@ -159,6 +159,8 @@ class EndpointStates:
             yield "both", DEGRADED, Degraded(name, text, "closed")
         elif port is None:
             yield "both", DEGRADED, Degraded(name, f"no workload port is named {endpoint.name!r}", "pending")
+        elif not port.up:
+            yield "both", ENDPOINT_DOWN, Degraded(name, f"interface {endpoint.name!r} is down", "pending")
         for direction in ("egress", "ingress"):
             if (why := self._closed(endpoint.id, direction)) is not None:
                 yield direction, DEGRADED, Degraded(name, why, "closed", direction)

@@ -77,6 +77,10 @@ class HostEndpoints:
             return self._number(self.all_interfaces)
         return self._number(self.by_interface.get(port.name)) if port.kind in INTERFACE_KINDS else 0
 
+    def interfaces(self, endpoint_id: str) -> list[str]:
+        """The uplinks and tunnel devices at which a host endpoint stands."""
+        return [name for name, there in self.by_interface.items() if there == endpoint_id]
+
     def degraded(self) -> Iterator[Degraded]:
         """Host endpoints without an interface, those whose policy can't be translated, failsafe ports that can't be read."""
         yield from self._config

@@ -16,7 +16,7 @@ CALICO_MAC = 0xEEEEEEEEEEEE
 
 class Port(Protocol):
     """A port: kind is workload, host, uplink or tunnel; mac that of the device behind it, own_mac the switch's own there; addresses are
-    CIDRs; neighbours are (address, MAC) of what can be reached there without that device."""
+    CIDRs; neighbours are (address, MAC) of what can be reached there without that device; up tells whether it carries."""
 
     @property
     def name(self) -> str: ...
@@ -32,6 +32,8 @@ class Port(Protocol):
     def own_mac(self) -> int: ...
     @property
     def neighbours(self) -> tuple[tuple[str, int], ...]: ...
+    @property
+    def up(self) -> bool: ...
 
 
 class Ports(Protocol):

@@ -26,7 +26,7 @@ _COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = 
     "services": (("namespace", "name", "type", "cluster_ips", "ports", "backends", "state"), ("external_ips", "entries"), ("namespace", "name")),
     "pools": (("name", "cidr", "masquerade", "ipip", "vxlan"), (), ("name",)),
     "hostendpoints": (("name", "interface", "addresses", "stands_at", "tiers"), ("untracked_tiers", "pre_dnat_tiers", "forward_tiers", "profiles"), ("name",)),
-    "ports": (("name", "number", "kind", "mac", "addresses"), (), ("name",)),
+    "ports": (("name", "number", "kind", "state", "mac", "addresses"), ("own_mac", "neighbours"), ("name",)),
     "config": (("name", "value"), (), ("name",)),
 }
 FORMATS = ("table", "wide", "json", "yaml", "name")

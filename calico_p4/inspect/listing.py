@@ -247,7 +247,11 @@ def host_endpoints(scene: Scene) -> Iterator[Item]:
 def ports(scene: Scene) -> Iterator[Item]:
     """Yield the ports of the switch."""
     for port in scene.ports.all():
-        yield {"name": port.name, "number": port.number, "kind": port.kind, "mac": port.mac.to_bytes(6).hex(":"), "addresses": list(port.addresses)}
+        yield {
+            "name": port.name, "number": port.number, "kind": port.kind, "state": "up" if port.up else "down", "mac": port.mac.to_bytes(6).hex(":"),
+            "addresses": list(port.addresses), "own_mac": port.own_mac.to_bytes(6).hex(":"),
+            "neighbours": [f"{address}={mac.to_bytes(6).hex(':')}" for address, mac in port.neighbours],
+        }  # fmt: skip
 
 
 def config(scene: Scene) -> Iterator[Item]:

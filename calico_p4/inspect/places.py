@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from calico_p4.inspect.scene import Scene
 from calico_p4.inspect.suggest import Unknown, unknown
-from calico_p4.ports import Port, node_addresses, own_node
+from calico_p4.node_ports import node_addresses, own_node
+from calico_p4.ports import Port
 from datastore.kubernetes import HEADLESS, Service
 from felix_proto.types import WorkloadEndpointID
 

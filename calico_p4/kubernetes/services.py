@@ -10,7 +10,7 @@ from calico_p4.degraded import Degraded
 from calico_p4.driver import Driver
 from calico_p4.kubernetes.health import HealthServers
 from calico_p4.kubernetes.reflector import Change
-from calico_p4.ports import own_node
+from calico_p4.node_ports import own_node
 
 MAX_CHANGES = 1024
 """Changes that wait for the driver; then the source waits, and the API server with it."""

@@ -17,7 +17,7 @@ from felix_proto.types import Encapsulation, HostMetadataUpdate, IPPoolType, Rou
 from test.support.namespaces import LINKS, Machines, missing, until
 from test.support.reach import NODE, Node
 
-pytest.importorskip("pyroute2", reason="pyroute2 is not installed (the extra fib)")
+pytest.importorskip("pyroute2", reason="pyroute2 is not installed (the extra netlink)")
 DATA = Path(__file__).parent / "data"
 BIRD = frozenset({PROTOCOLS["bird"]})
 

@@ -79,8 +79,8 @@ class Felix:
 
 
 @contextmanager
-def driver(folder: Path, target: str, **environment: str) -> Iterator[Felix]:
-    """Start the driver with its pipes on fds 3 and 4."""
+def driver(folder: Path, target: str, inside: tuple[str, ...] = (), **environment: str) -> Iterator[Felix]:
+    """Start the driver with its pipes on fds 3 and 4; ``inside`` is what a command begins with that starts it elsewhere."""
     read, to_driver = os.pipe()
     from_driver, write = os.pipe()
     start = f"import os; os.dup2({read}, 3); os.dup2({write}, 4); from calico_p4.felix import main; main()"
@@ -89,7 +89,7 @@ def driver(folder: Path, target: str, **environment: str) -> Iterator[Felix]:
     others = {name: value for name, value in os.environ.items() if not name.startswith("CALICO_P4_")}  # those are the tests' own
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", start], pass_fds=(read, write), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=others | settings
+            [*inside, sys.executable, "-c", start], pass_fds=(read, write), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=others | settings
         )
     os.close(read)
     os.close(write)

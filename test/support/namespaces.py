@@ -7,7 +7,11 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Self, TypeVar
+
+T = TypeVar("T")
 
 LINKS = ("192.0.2.11", "192.0.2.12"), ("2001:db8::11", "2001:db8::12")
 _CONFIG = """
@@ -27,14 +31,56 @@ protocol bgp peer {{
 
 def missing() -> str:
     """What is not there to make them, "" if all is."""
-    gone = [name for name in ("ip", "bird", "birdc") if shutil.which(name) is None]
-    if gone:
-        return f"no {', '.join(gone)}"
+    gone = [name for name in ("bird", "birdc") if shutil.which(name) is None]
+    return f"no {', '.join(gone)}" if gone else no_namespaces()
+
+
+def no_namespaces() -> str:
+    """Why network namespaces can't be made here, "" if they can."""
+    if shutil.which("ip") is None:
+        return "no ip"
     name = f"probe-{uuid.uuid4().hex[:6]}"
     if subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode:
         return "network namespaces can't be made here"
     subprocess.run(["ip", "netns", "del", name], check=True)
     return ""
+
+
+class Namespace:
+    """A network namespace with interfaces of its own; `with` removes it."""
+
+    def __init__(self) -> None:
+        self.name = f"n-{uuid.uuid4().hex[:6]}"
+
+    def __enter__(self) -> Self:
+        subprocess.run(["ip", "netns", "add", self.name], check=True, capture_output=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["ip", "netns", "del", self.name], check=False, capture_output=True)
+
+    def run(self, *arguments: str) -> None:
+        """Run ip there."""
+        subprocess.run(["ip", "-n", self.name, *arguments], check=True, capture_output=True)
+
+    def batch(self, lines: list[str]) -> None:
+        """Run ip there for many lines at once."""
+        subprocess.run(["ip", "-n", self.name, "-batch", "-"], input="\n".join(lines), text=True, check=True, capture_output=True)
+
+    def cable(self, one: str, other: str) -> None:
+        """Two interfaces joined by a cable, both up."""
+        self.batch([f"link add {one} type veth peer name {other}", f"link set {one} up", f"link set {other} up"])
+
+    def inside(self, work: Callable[[], T]) -> T:
+        """Do something in a thread that is there; returns or raises what it does."""
+        from pyroute2 import netns
+
+        def working() -> T:
+            netns.setns(self.name, flags=0)
+            return work()
+
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(working).result()
 
 
 class Machines:
