@@ -108,7 +108,7 @@ def _prefix(message: Any) -> str:
     return f"{message.get_attr('RTA_DST') or _ANY[message['family']]}/{message['dst_len']}"
 
 
-class LiveFib:
+class LiveFib(netlink.Follower):
     """Feeds a driver's store with the kernel's routes."""
 
     def __init__(self, protocols: str, driver: Driver, put: Callable[[Callable[[], None]], None], netns: str | None = None) -> None:
@@ -119,11 +119,7 @@ class LiveFib:
         lists = [(netlink.LINKS, netlink.ANY), (netlink.ROUTES, netlink.V4), (netlink.ROUTES, netlink.V6)]
         groups = netlink.LINK_GROUP | netlink.ROUTE_GROUPS
         mirror = Fib(protocols_of(protocols))
-        self._follower = netlink.Follower(_OBJECT, groups, lists, mirror, lambda changes: apply(driver.store.fib, changes.items()), driver, put, netns)
-
-    def start(self) -> None:
-        """Begin to follow, in a thread of its own."""
-        self._follower.start()
+        super().__init__(_OBJECT, groups, lists, mirror, lambda changes: apply(driver.store.fib, changes.items()), driver, put, netns)
 
 
 def apply(fib: Any, changes: Iterable[Change]) -> None:

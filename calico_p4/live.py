@@ -25,6 +25,7 @@ from calico_p4.kubernetes.services import LiveServices
 from calico_p4.live_interfaces import LiveInterfaces
 from calico_p4.log import get_logger
 from calico_p4.metrics import Metrics, rule_totals
+from calico_p4.netlink import Follower
 from calico_p4.p4runtime.errors import TargetError
 from calico_p4.switch import PipelineMismatch, Switch, open_switch
 from datastore.allocator import Allocator
@@ -84,7 +85,7 @@ class Live:
         self.history = History()
         """Which frame spoke of each object last."""
         self._services = LiveServices(kubernetes, self.driver, self._change) if kubernetes is not None else None
-        self._kernel: list[LiveFib | LiveInterfaces] = []
+        self._kernel: list[Follower] = []
         if fib is not None:
             self._kernel.append(LiveFib(fib, self.driver, self._change, netns))
         if interfaces is not None:

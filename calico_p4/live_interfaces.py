@@ -15,7 +15,7 @@ _LISTS = [(netlink.LINKS, netlink.ANY), (netlink.ADDRESSES, netlink.ANY), (netli
           (netlink.ROUTES, netlink.V6)]  # fmt: skip
 
 
-class LiveInterfaces:
+class LiveInterfaces(netlink.Follower):
     """Feeds a driver's port inventory; until the first list is there the driver writes nothing."""
 
     def __init__(self, rules: str, driver: Driver, put: Callable[[Callable[[], None]], None], netns: str | None = None) -> None:
@@ -23,8 +23,4 @@ class LiveInterfaces:
         if find_spec("pyroute2") is None:
             raise ValueError("CALICO_P4_INTERFACES needs the extra: pip install 'calico-p4[netlink]'")
         driver.ports.watch(rules_of(rules))
-        self._follower = netlink.Follower("Interfaces", _GROUPS, _LISTS, Interfaces(), driver.ports.follow, driver, put, netns)
-
-    def start(self) -> None:
-        """Begin to follow, in a thread of its own."""
-        self._follower.start()
+        super().__init__("Interfaces", _GROUPS, _LISTS, Interfaces(), driver.ports.follow, driver, put, netns)

@@ -32,6 +32,8 @@ LOST_S = 0.1
 """How long to wait before everything is listed again: whoever changes so much is not done yet."""
 ROOM_BYTES = 1 << 20
 """Of events that wait in the kernel."""
+LOOK_S = 1
+"""How often a quiet follower looks whether it shall end."""
 MOST = 256
 """Datagrams taken together."""
 _LARGEST_BYTES = 1 << 18
@@ -60,11 +62,11 @@ class Mirror(Protocol):
         """Take in events; what they change."""
 
 
-def listen(groups: int, lists: Sequence[List], mirror: Mirror, hear: Callable[[list[Change]], None]) -> None:
-    """Tell what changes for ever; first, even if that is nothing, what everything amounts to. Raises Lost and OSError."""
+def listen(groups: int, lists: Sequence[List], mirror: Mirror, hear: Callable[[list[Change]], None], stop: threading.Event) -> None:
+    """Tell what changes until it shall stop; first, even if that is nothing, what everything amounts to. Raises Lost and OSError."""
     with _socket(groups) as events:
         hear(list(mirror.start([message for what, family in lists for message in listed(what, family)])))
-        while True:
+        while not stop.is_set():
             if changes := list(mirror.follow(_events(events))):
                 hear(changes)
 
@@ -76,6 +78,8 @@ def listed(what: tuple[int, int], family: int) -> Iterator[Any]:
         asking.send(_HEADER.pack(_HEADER.size + size, kind, _REQUEST_DUMP, 1, 0) + struct.pack("B", family) + bytes(size - 1))
         while True:
             data = _receive(asking)
+            if not data:
+                raise OSError(errno.ETIMEDOUT, f"netlink request {kind}: no answer")
             for at, (length, found, flags) in _headers(data):
                 if found == _ERROR:
                     code = -struct.unpack_from("=i", data, at + _HEADER.size)[0]
@@ -88,15 +92,15 @@ def listed(what: tuple[int, int], family: int) -> Iterator[Any]:
 
 
 def _events(events: socket.socket) -> list[Any]:
-    """Wait for events, and take those that have come meanwhile."""
+    """Wait a while for events, and take those that have come meanwhile."""
     data = [_receive(events)]
-    while len(data) < MOST and (more := _receive(events, socket.MSG_DONTWAIT)):
+    while data[-1] and len(data) < MOST and (more := _receive(events, socket.MSG_DONTWAIT)):
         data.append(more)
     return [message for each in data for message in _parsed(each)]
 
 
 def _receive(sock: socket.socket, flags: int = 0) -> bytes:
-    """One datagram, empty if none is there. Raises Lost and OSError."""
+    """One datagram, empty if none is there, or comes in time. Raises Lost and OSError."""
     try:
         return sock.recv(_LARGEST_BYTES, flags)
     except BlockingIOError:
@@ -121,13 +125,14 @@ def _headers(data: bytes) -> Iterator[tuple[int, tuple[int, int, int]]]:
 def _parsed(data: bytes) -> list[Any]:
     from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
-    return list(MarshalRtnl().parse(data))
+    return list(MarshalRtnl().parse(data)) if data else []
 
 
 @contextmanager
 def _socket(groups: int) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE) as made:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM_BYTES)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", LOOK_S, 0))
         made.bind((0, groups))
         yield made
 
@@ -144,6 +149,7 @@ class Follower:
         self._lock = threading.Lock()
         self._waiting: dict[Any, Any] = {}
         self._posted = False
+        self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -152,22 +158,27 @@ class Follower:
             self._thread = threading.Thread(target=self._run, name=self._subject, daemon=True)
             self._thread.start()
 
+    def stop(self) -> None:
+        """Follow no more; returns when the thread has ended, or does not for some seconds."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(5 * LOOK_S)
+
     def _run(self) -> None:
-        pause, log = threading.Event(), get_logger()
         try:
             self._enter()
         except OSError as error:
             self._fail(error)
             return
-        while True:
+        while not self._stop.is_set():
             try:
-                listen(self._groups, self._lists, self._mirror, self.hear)
+                listen(self._groups, self._lists, self._mirror, self.hear, self._stop)
             except Lost as lost:
-                log.warning("the kernel is asked for everything again", subject=self._subject, reason=str(lost))
-                pause.wait(LOST_S)
+                get_logger().warning("the kernel is asked for everything again", subject=self._subject, reason=str(lost))
+                self._stop.wait(LOST_S)
             except Exception as error:  # noqa: BLE001 - whatever netlink says: what is known stays, and it is said
                 self._fail(error)
-                pause.wait(AGAIN_S)
+                self._stop.wait(AGAIN_S)
 
     def _enter(self) -> None:
         if self._netns is not None:

@@ -163,7 +163,7 @@ def machines(tmp_path: Path) -> Iterator[Machines]:
 OWN, OTHERS = ("10.244.1.0/26", "fd00:10:244:1::/122"), ("10.244.2.0/26", "10.244.9.0/26", "fd00:10:244:2::/122")
 
 
-def test_what_a_bgp_daemon_fills_is_mirrored(machines: Machines) -> None:
+def test_what_a_bgp_daemon_fills_is_mirrored(machines: Machines, request: pytest.FixtureRequest) -> None:
     live = Live("unix:/nowhere", Allocator(), [], lambda frame: None)
     store, work = live.driver.store, []
     follower = LiveFib("bird", live.driver, work.append, machines.names[0])
@@ -175,6 +175,7 @@ def test_what_a_bgp_daemon_fills_is_mirrored(machines: Machines) -> None:
 
     machines.start(0, OWN)
     follower.start()
+    request.addfinalizer(follower.stop)
     assert until(lambda: set(leads()) == set(OWN)), leads()
     machines.start(1, OTHERS)
     peers = {block: LINKS[":" in block][1] for block in OTHERS}

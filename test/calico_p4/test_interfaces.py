@@ -376,7 +376,7 @@ def test_packets_to_an_interface_that_is_down_or_not_there_in_a_replay(tmp_path:
     recording = ROOT / "test" / "recordings" / "quickstart.felixstream"
     frontend, backend = "10.244.10.11", "10.244.10.13"
     packets = tmp_path / "packets.json"
-    packets.write_text(json.dumps([{"id": "to", "proto": "tcp", "src": frontend, "dst": backend, "dport": 8080}]))
+    packets.write_text(json.dumps([{"id": "to", "proto": "tcp", "src": frontend, "dst": backend, "dport": 9090}]))
     open_ = replay(Options(str(recording), packets=str(packets))).answer
     assert open_["packets"][0]["verdict"] == "allow" and open_["degraded"] == []
     interface = next(each["interface"] for each in listed("endpoints", recording) if f"{backend}/32" in each["ips"] or backend in each["ips"])

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -40,9 +41,9 @@ class Watching:
         self.heard: list[dict[str, Any]] = []
         from calico_p4.live_interfaces import LiveInterfaces
 
-        follower = LiveInterfaces("*=uplink", live.driver, self.work.append)
+        self.follower = follower = LiveInterfaces("*=uplink", live.driver, self.work.append)
         taken = self.ports.follow
-        monkeypatch.setattr(follower._follower, "_apply", lambda changes: (self.heard.append(dict(changes)), taken(changes)))
+        monkeypatch.setattr(follower, "_apply", lambda changes: (self.heard.append(dict(changes)), taken(changes)))
         follower.start()
 
     def settle(self) -> set[str]:
@@ -57,9 +58,25 @@ class Watching:
         return {entry.reason for entry in self._driver.messages.values()}
 
 
-def test_a_list_then_events(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Kernel], Watching]]:
+    made: list[Watching] = []
+
+    def watch(there: Kernel) -> Watching:
+        made.append(Watching(there, monkeypatch))
+        return made[-1]
+
+    yield watch
+    for each in made:
+        each.follower.stop()
+
+
+Watch = Callable[[Kernel], Watching]
+
+
+def test_a_list_then_events(watch: Watch) -> None:
     there = Kernel(kernel.link(1, "a"), kernel.link(2, "b", DOWN))
-    watching = Watching(there, monkeypatch)
+    watching = watch(there)
     assert until(lambda: watching.settle() == {"a"}, WAIT_S)
     there.tell(kernel.link(2, "b"), kernel.link(3, "c"))
     assert until(lambda: watching.settle() == {"a", "b", "c"}, WAIT_S)
@@ -67,15 +84,15 @@ def test_a_list_then_events(monkeypatch: pytest.MonkeyPatch) -> None:
     assert until(lambda: watching.settle() == {"b", "c"}, WAIT_S)
 
 
-def test_an_empty_list_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    watching = Watching(Kernel(), monkeypatch)
+def test_an_empty_list_is_told_too(watch: Watch) -> None:
+    watching = watch(Kernel())
     assert not watching.ports.known
     assert until(lambda: watching.settle() == set() and watching.ports.known, WAIT_S)
 
 
-def test_lost_events_are_made_good_by_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_events_are_made_good_by_a_list(watch: Watch) -> None:
     there = Kernel(kernel.link(1, "a"))
-    watching = Watching(there, monkeypatch)
+    watching = watch(there)
     assert until(lambda: watching.settle() == {"a"}, WAIT_S)
     lists = there.listed
     there.there = [kernel.link(2, "b")]
@@ -85,19 +102,19 @@ def test_lost_events_are_made_good_by_a_list(monkeypatch: pytest.MonkeyPatch) ->
     assert until(lambda: watching.settle() == {"b", "c"}, WAIT_S), "and events go on"
 
 
-def test_a_list_that_was_cut_through_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_was_cut_through_is_asked_for_again(watch: Watch) -> None:
     there = Kernel(kernel.link(1, "a"))
     there.interrupted = 2
-    watching = Watching(there, monkeypatch)
+    watching = watch(there)
     assert until(lambda: watching.settle() == {"a"}, WAIT_S)
     assert there.listed >= 7, "two of the first kind, then all five"
 
 
-def test_a_refusal_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_told_and_tried_again(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     there = Kernel(kernel.link(1, "a"))
     there.refuses = 1
     monkeypatch.setattr(netlink.Follower, "_fail", told := _Told(netlink.Follower._fail))
-    watching = Watching(there, monkeypatch)
+    watching = watch(there)
     assert until(lambda: watching.settle() == {"a"}, WAIT_S)
     assert told.errors == ["[Errno 1] netlink request 18: error 1"] and watching.problems() == set(), "mended"
 
@@ -115,10 +132,10 @@ class _Told:
         return fail
 
 
-def test_what_waits_is_bounded_by_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_waits_is_bounded_by_what_there_is(watch: Watch) -> None:
     """A driver that is busy finds the newest of each interface, once, however often it changed."""
     there = Kernel(kernel.link(1, "a"), kernel.link(2, "b"))
-    watching = Watching(there, monkeypatch)
+    watching = watch(there)
     assert until(lambda: watching.settle() == {"a", "b"}, WAIT_S)
     told = len(watching.heard)
     for _ in range(500):
@@ -219,14 +236,14 @@ def test_the_real_kernel_loses_events_and_is_asked_again(node: Namespace, monkey
     live = Live("unix:/nowhere", Allocator(), [], lambda frame: None, interfaces="v*=uplink,w*=none", netns=node.name)
     (follower,) = live._kernel
     work: list[Callable[[], None]] = []
-    monkeypatch.setattr(follower._follower, "_put", work.append)
-    hear = follower._follower.hear
+    monkeypatch.setattr(follower, "_put", work.append)
+    hear = follower.hear
 
     def slowly(changes: Any) -> None:
         time.sleep(0.2)
         hear(changes)
 
-    monkeypatch.setattr(follower._follower, "hear", slowly)
+    monkeypatch.setattr(follower, "hear", slowly)
     follower.start()
 
     def up() -> dict[str, bool]:
@@ -237,8 +254,11 @@ def test_the_real_kernel_loses_events_and_is_asked_again(node: Namespace, monkey
     assert until(lambda: up() == dict.fromkeys(("v0", "v1", "v2", "v3"), True), WAIT_S), up()
     node.batch([f"link set v{number % 4} {state}" for number in range(200) for state in ("down", "up")])
     node.batch(["link set v1 down", "link del v2"])
-    assert until(lambda: "the kernel dropped events" in lost, WAIT_S), lost
-    assert until(lambda: up() == {"v0": True, "v1": False, "v3": True}, WAIT_S), up()
+    try:
+        assert until(lambda: "the kernel dropped events" in lost, WAIT_S), lost
+        assert until(lambda: up() == {"v0": True, "v1": False, "v3": True}, WAIT_S), up()
+    finally:
+        follower.stop()
 
 
 def test_neighbours_and_gateways_of_the_real_kernel(node: Namespace) -> None:
@@ -260,7 +280,7 @@ def test_neighbours_and_gateways_of_the_real_kernel(node: Namespace) -> None:
         raise Enough
 
     with pytest.raises(Enough):
-        node.inside(lambda: netlink.listen(0, _LISTS, Interfaces(), hear))
+        node.inside(lambda: netlink.listen(0, _LISTS, Interfaces(), hear, Event()))
     eth0 = dict(heard)["eth0"]
     assert (eth0.kind, eth0.up, eth0.addresses) == ("veth", True, ("192.0.2.11/24", "2001:db8::11/64"))
     assert eth0.neighbours == (("192.0.2.1", 0x020000000009),) and eth0.gateway == 0x020000000009

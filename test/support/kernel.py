@@ -135,7 +135,8 @@ class _Socket:
         with changed:
             if not self.queue and flags & socket.MSG_DONTWAIT:
                 raise BlockingIOError
-            changed.wait_for(lambda: bool(self.queue))
+            if not changed.wait_for(lambda: bool(self.queue), 0.1):
+                raise BlockingIOError
             data = self.queue.popleft()
         if not data:
             raise OSError(errno.ENOBUFS, "No buffer space available")
