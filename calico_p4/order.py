@@ -30,6 +30,7 @@ def _families(*tables: str) -> tuple[str, ...]:
 
 
 ORDER: Final = (
+    Line(_families("host_rule"), "no endpoint stands behind them before they are there; they are named by nothing"),
     Line(_stages("rules"), "refers to nothing, and nothing refers to it yet: the rows of a new list"),
     Line(_stages("peer_class"), "names a list; a peer that is about to differ from the new default has its row before that default"),
     Line(_stages("self_class"), "names a variant and its default list, whose peers stand one level up"),

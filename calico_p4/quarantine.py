@@ -7,7 +7,8 @@ on what is read from the rows themselves, from the lists up to the bindings:
     rules row -> its list -> peer_class rows that set it -> their variant -> self_class rows that set it -> their chain -> binding
     identity row -> the identity it should give, and the one the address has without it -> peer_class, self_class rows that ask for one
 
-Rows elsewhere (ports, sources, local addresses, routes, next hops) end in a drop where they are missing.
+Rows elsewhere (ports, sources, local addresses, routes, next hops) end in a drop where they are missing; without a host rule its
+failsafe port is left to policy, and closing that as well would only lock out more.
 """
 
 from collections.abc import Iterable

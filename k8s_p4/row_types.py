@@ -246,10 +246,36 @@ class SetIdentity(ActionValue):
 
 
 @dataclass(frozen=True, slots=True)
+class Failsafe(ActionValue):
+    """Action `failsafe(slot/32)`."""
+
+    NAME: ClassVar[str] = "failsafe"
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnelled(ActionValue):
+    """Action `tunnelled(slot/32)`."""
+
+    NAME: ClassVar[str] = "tunnelled"
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
 class Bind(ActionValue):
     """Action `bind(chain/32, variant/32, list/32)`."""
 
     NAME: ClassVar[str] = "bind"
+    chain: int
+    variant: int
+    list: int
+
+
+@dataclass(frozen=True, slots=True)
+class BindHost(ActionValue):
+    """Action `bind_host(chain/32, variant/32, list/32)`."""
+
+    NAME: ClassVar[str] = "bind_host"
     chain: int
     variant: int
     list: int
@@ -293,14 +319,6 @@ class PassOn(ActionValue):
     """Action `pass_on(slot/32)`."""
 
     NAME: ClassVar[str] = "pass_on"
-    slot: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failsafe(ActionValue):
-    """Action `failsafe(slot/32)`."""
-
-    NAME: ClassVar[str] = "failsafe"
     slot: int
 
 
@@ -790,13 +808,39 @@ class PreDstIdentityNetV6(TableRow):
 
 
 @dataclass(frozen=True, slots=True)
+class HostRuleV4(TableRow):
+    """Row of `host_rule_v4`: kind/8 exact, protocol/8 exact, port/16 exact, prefix/32 lpm."""
+
+    TABLE: ClassVar[str] = "host_rule_v4"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Failsafe, Tunnelled)
+    kind: int
+    protocol: int
+    port: int
+    prefix: Prefix
+    action: Failsafe | Tunnelled
+
+
+@dataclass(frozen=True, slots=True)
+class HostRuleV6(TableRow):
+    """Row of `host_rule_v6`: kind/8 exact, protocol/8 exact, port/16 exact, prefix/128 lpm."""
+
+    TABLE: ClassVar[str] = "host_rule_v6"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Failsafe, Tunnelled)
+    kind: int
+    protocol: int
+    port: int
+    prefix: Prefix
+    action: Failsafe | Tunnelled
+
+
+@dataclass(frozen=True, slots=True)
 class UntrackedIngressBinding(TableRow):
     """Row of `untracked_ingress.binding`: endpoint/32 exact."""
 
     TABLE: ClassVar[str] = "untracked_ingress.binding"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind,)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind, BindHost)
     endpoint: int
-    action: Bind
+    action: Bind | BindHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -826,7 +870,7 @@ class UntrackedIngressRules(TableRow):
     """Row of `untracked_ingress.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
 
     TABLE: ClassVar[str] = "untracked_ingress.rules"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn, Failsafe)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn)
     list: Ternary
     ip_version: Ternary
     protocol: Ternary
@@ -836,7 +880,7 @@ class UntrackedIngressRules(TableRow):
     icmp_type: Ternary
     icmp_code: Ternary
     priority: int
-    action: Allow | Deny | PassOn | Failsafe
+    action: Allow | Deny | PassOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -844,9 +888,9 @@ class UntrackedEgressBinding(TableRow):
     """Row of `untracked_egress.binding`: endpoint/32 exact."""
 
     TABLE: ClassVar[str] = "untracked_egress.binding"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind,)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind, BindHost)
     endpoint: int
-    action: Bind
+    action: Bind | BindHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -876,7 +920,7 @@ class UntrackedEgressRules(TableRow):
     """Row of `untracked_egress.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
 
     TABLE: ClassVar[str] = "untracked_egress.rules"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn, Failsafe)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn)
     list: Ternary
     ip_version: Ternary
     protocol: Ternary
@@ -886,7 +930,7 @@ class UntrackedEgressRules(TableRow):
     icmp_type: Ternary
     icmp_code: Ternary
     priority: int
-    action: Allow | Deny | PassOn | Failsafe
+    action: Allow | Deny | PassOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -894,9 +938,9 @@ class PreDnatBinding(TableRow):
     """Row of `pre_dnat.binding`: endpoint/32 exact."""
 
     TABLE: ClassVar[str] = "pre_dnat.binding"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind,)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind, BindHost)
     endpoint: int
-    action: Bind
+    action: Bind | BindHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -926,7 +970,7 @@ class PreDnatRules(TableRow):
     """Row of `pre_dnat.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
 
     TABLE: ClassVar[str] = "pre_dnat.rules"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn, Failsafe)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn)
     list: Ternary
     ip_version: Ternary
     protocol: Ternary
@@ -936,7 +980,7 @@ class PreDnatRules(TableRow):
     icmp_type: Ternary
     icmp_code: Ternary
     priority: int
-    action: Allow | Deny | PassOn | Failsafe
+    action: Allow | Deny | PassOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -944,9 +988,9 @@ class ForwardIngressBinding(TableRow):
     """Row of `forward_ingress.binding`: endpoint/32 exact."""
 
     TABLE: ClassVar[str] = "forward_ingress.binding"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind,)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind, BindHost)
     endpoint: int
-    action: Bind
+    action: Bind | BindHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -976,7 +1020,7 @@ class ForwardIngressRules(TableRow):
     """Row of `forward_ingress.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
 
     TABLE: ClassVar[str] = "forward_ingress.rules"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn, Failsafe)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn)
     list: Ternary
     ip_version: Ternary
     protocol: Ternary
@@ -986,7 +1030,7 @@ class ForwardIngressRules(TableRow):
     icmp_type: Ternary
     icmp_code: Ternary
     priority: int
-    action: Allow | Deny | PassOn | Failsafe
+    action: Allow | Deny | PassOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -994,9 +1038,9 @@ class EgressBinding(TableRow):
     """Row of `egress.binding`: endpoint/32 exact."""
 
     TABLE: ClassVar[str] = "egress.binding"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind,)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind, BindHost)
     endpoint: int
-    action: Bind
+    action: Bind | BindHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -1026,7 +1070,7 @@ class EgressRules(TableRow):
     """Row of `egress.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
 
     TABLE: ClassVar[str] = "egress.rules"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn, Failsafe)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn)
     list: Ternary
     ip_version: Ternary
     protocol: Ternary
@@ -1036,7 +1080,7 @@ class EgressRules(TableRow):
     icmp_type: Ternary
     icmp_code: Ternary
     priority: int
-    action: Allow | Deny | PassOn | Failsafe
+    action: Allow | Deny | PassOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -1044,9 +1088,9 @@ class IngressBinding(TableRow):
     """Row of `ingress.binding`: endpoint/32 exact."""
 
     TABLE: ClassVar[str] = "ingress.binding"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind,)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind, BindHost)
     endpoint: int
-    action: Bind
+    action: Bind | BindHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -1076,7 +1120,7 @@ class IngressRules(TableRow):
     """Row of `ingress.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
 
     TABLE: ClassVar[str] = "ingress.rules"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn, Failsafe)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn)
     list: Ternary
     ip_version: Ternary
     protocol: Ternary
@@ -1086,7 +1130,7 @@ class IngressRules(TableRow):
     icmp_type: Ternary
     icmp_code: Ternary
     priority: int
-    action: Allow | Deny | PassOn | Failsafe
+    action: Allow | Deny | PassOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -1094,9 +1138,9 @@ class ForwardEgressBinding(TableRow):
     """Row of `forward_egress.binding`: endpoint/32 exact."""
 
     TABLE: ClassVar[str] = "forward_egress.binding"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind,)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Bind, BindHost)
     endpoint: int
-    action: Bind
+    action: Bind | BindHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -1126,7 +1170,7 @@ class ForwardEgressRules(TableRow):
     """Row of `forward_egress.rules`: list/32 ternary, ip_version/8 ternary, protocol/8 ternary, l4_kind/8 ternary, src_port/16 ternary, dst_port/16 ternary, icmp_type/8 ternary, icmp_code/8 ternary."""
 
     TABLE: ClassVar[str] = "forward_egress.rules"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn, Failsafe)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (Allow, Deny, PassOn)
     list: Ternary
     ip_version: Ternary
     protocol: Ternary
@@ -1136,7 +1180,7 @@ class ForwardEgressRules(TableRow):
     icmp_type: Ternary
     icmp_code: Ternary
     priority: int
-    action: Allow | Deny | PassOn | Failsafe
+    action: Allow | Deny | PassOn
 
 
 @dataclass(frozen=True, slots=True)
@@ -1341,6 +1385,8 @@ ROWS: dict[str, type[TableRow]] = {
     "pre_dst_identity_net_v4": PreDstIdentityNetV4,
     "pre_dst_identity_host_v6": PreDstIdentityHostV6,
     "pre_dst_identity_net_v6": PreDstIdentityNetV6,
+    "host_rule_v4": HostRuleV4,
+    "host_rule_v6": HostRuleV6,
     "untracked_ingress.binding": UntrackedIngressBinding,
     "untracked_ingress.self_class": UntrackedIngressSelfClass,
     "untracked_ingress.peer_class": UntrackedIngressPeerClass,

@@ -45,6 +45,7 @@ OWNERS: Final[dict[str, str]] = {
     **{f"source_{kind}_{family}": "translator.source_guard" for kind in ("host", "net") for family in ("v4", "v6")},
     **{f"{kind}_{family}": "translator.routing" for kind in ("local", "route") for family in ("v4", "v6")},
     "next_hop": "translator.routing",
+    **{f"host_rule_{family}": "translator.host_rules" for family in ("v4", "v6")},
     "tunnel": "translator.tunnels",
     **{f"tunnel_{kind}_{family}": "translator.tunnels" for kind in ("local", "peer", "source") for family in ("v4", "v6")},
     **{f"{table}_{family}": "translator.services"

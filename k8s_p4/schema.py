@@ -400,6 +400,34 @@ TABLES: dict[str, TableSchema] = {
             Action("set_identity", 0x01080001, (Field("identity", 1, 32, "param"),)),
         ),
     ),
+    "host_rule_v4": TableSchema(
+        0x02090001,
+        16384,
+        (
+            Field("kind", 1, 8, "exact"),
+            Field("protocol", 2, 8, "exact"),
+            Field("port", 3, 16, "exact"),
+            Field("prefix", 4, 32, "lpm"),
+        ),
+        (
+            Action("failsafe", 0x01090001, (Field("slot", 1, 32, "param"),)),
+            Action("tunnelled", 0x01090002, (Field("slot", 1, 32, "param"),)),
+        ),
+    ),
+    "host_rule_v6": TableSchema(
+        0x02090002,
+        16384,
+        (
+            Field("kind", 1, 8, "exact"),
+            Field("protocol", 2, 8, "exact"),
+            Field("port", 3, 16, "exact"),
+            Field("prefix", 4, 128, "lpm"),
+        ),
+        (
+            Action("failsafe", 0x01090001, (Field("slot", 1, 32, "param"),)),
+            Action("tunnelled", 0x01090002, (Field("slot", 1, 32, "param"),)),
+        ),
+    ),
     "untracked_ingress.binding": TableSchema(
         0x02120001,
         1024,
@@ -408,6 +436,7 @@ TABLES: dict[str, TableSchema] = {
         ),
         (
             Action("bind", 0x01120001, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
+            Action("bind_host", 0x0112000B, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
         ),
     ),
     "untracked_ingress.self_class": TableSchema(
@@ -449,7 +478,6 @@ TABLES: dict[str, TableSchema] = {
             Action("allow", 0x01120004, (Field("slot", 1, 32, "param"),)),
             Action("deny", 0x01120005, (Field("slot", 1, 32, "param"),)),
             Action("pass_on", 0x01120009, (Field("slot", 1, 32, "param"),)),
-            Action("failsafe", 0x0112000A, (Field("slot", 1, 32, "param"),)),
         ),
     ),
     "untracked_egress.binding": TableSchema(
@@ -460,6 +488,7 @@ TABLES: dict[str, TableSchema] = {
         ),
         (
             Action("bind", 0x01130001, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
+            Action("bind_host", 0x0113000B, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
         ),
     ),
     "untracked_egress.self_class": TableSchema(
@@ -501,7 +530,6 @@ TABLES: dict[str, TableSchema] = {
             Action("allow", 0x01130004, (Field("slot", 1, 32, "param"),)),
             Action("deny", 0x01130005, (Field("slot", 1, 32, "param"),)),
             Action("pass_on", 0x01130009, (Field("slot", 1, 32, "param"),)),
-            Action("failsafe", 0x0113000A, (Field("slot", 1, 32, "param"),)),
         ),
     ),
     "pre_dnat.binding": TableSchema(
@@ -512,6 +540,7 @@ TABLES: dict[str, TableSchema] = {
         ),
         (
             Action("bind", 0x01140001, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
+            Action("bind_host", 0x0114000B, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
         ),
     ),
     "pre_dnat.self_class": TableSchema(
@@ -553,7 +582,6 @@ TABLES: dict[str, TableSchema] = {
             Action("allow", 0x01140004, (Field("slot", 1, 32, "param"),)),
             Action("deny", 0x01140005, (Field("slot", 1, 32, "param"),)),
             Action("pass_on", 0x01140009, (Field("slot", 1, 32, "param"),)),
-            Action("failsafe", 0x0114000A, (Field("slot", 1, 32, "param"),)),
         ),
     ),
     "forward_ingress.binding": TableSchema(
@@ -564,6 +592,7 @@ TABLES: dict[str, TableSchema] = {
         ),
         (
             Action("bind", 0x01150001, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
+            Action("bind_host", 0x0115000B, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
         ),
     ),
     "forward_ingress.self_class": TableSchema(
@@ -605,7 +634,6 @@ TABLES: dict[str, TableSchema] = {
             Action("allow", 0x01150004, (Field("slot", 1, 32, "param"),)),
             Action("deny", 0x01150005, (Field("slot", 1, 32, "param"),)),
             Action("pass_on", 0x01150009, (Field("slot", 1, 32, "param"),)),
-            Action("failsafe", 0x0115000A, (Field("slot", 1, 32, "param"),)),
         ),
     ),
     "egress.binding": TableSchema(
@@ -616,6 +644,7 @@ TABLES: dict[str, TableSchema] = {
         ),
         (
             Action("bind", 0x01100001, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
+            Action("bind_host", 0x0110000B, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
         ),
     ),
     "egress.self_class": TableSchema(
@@ -657,7 +686,6 @@ TABLES: dict[str, TableSchema] = {
             Action("allow", 0x01100004, (Field("slot", 1, 32, "param"),)),
             Action("deny", 0x01100005, (Field("slot", 1, 32, "param"),)),
             Action("pass_on", 0x01100009, (Field("slot", 1, 32, "param"),)),
-            Action("failsafe", 0x0110000A, (Field("slot", 1, 32, "param"),)),
         ),
     ),
     "ingress.binding": TableSchema(
@@ -668,6 +696,7 @@ TABLES: dict[str, TableSchema] = {
         ),
         (
             Action("bind", 0x01110001, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
+            Action("bind_host", 0x0111000B, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
         ),
     ),
     "ingress.self_class": TableSchema(
@@ -709,7 +738,6 @@ TABLES: dict[str, TableSchema] = {
             Action("allow", 0x01110004, (Field("slot", 1, 32, "param"),)),
             Action("deny", 0x01110005, (Field("slot", 1, 32, "param"),)),
             Action("pass_on", 0x01110009, (Field("slot", 1, 32, "param"),)),
-            Action("failsafe", 0x0111000A, (Field("slot", 1, 32, "param"),)),
         ),
     ),
     "forward_egress.binding": TableSchema(
@@ -720,6 +748,7 @@ TABLES: dict[str, TableSchema] = {
         ),
         (
             Action("bind", 0x01160001, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
+            Action("bind_host", 0x0116000B, (Field("chain", 1, 32, "param"), Field("variant", 2, 32, "param"), Field("list", 3, 32, "param"))),
         ),
     ),
     "forward_egress.self_class": TableSchema(
@@ -761,7 +790,6 @@ TABLES: dict[str, TableSchema] = {
             Action("allow", 0x01160004, (Field("slot", 1, 32, "param"),)),
             Action("deny", 0x01160005, (Field("slot", 1, 32, "param"),)),
             Action("pass_on", 0x01160009, (Field("slot", 1, 32, "param"),)),
-            Action("failsafe", 0x0116000A, (Field("slot", 1, 32, "param"),)),
         ),
     ),
     "floating_v4": TableSchema(

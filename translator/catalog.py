@@ -11,16 +11,15 @@ from .chains import OwnerKey
 from .composition import RuleSet
 from .errors import Untranslatable
 from .groups import Groups
-from .host_rules import HostRules, HostRulesStore, host_rules
 from .rules import Action, Ref, compile_rule, set_ids
 from .stages import View
 
 Use = tuple[View, OwnerKey]
-Source = tuple[str, tuple[Rule, ...], tuple[str, ...]]
-"""Tier, rules, and what the rules are called where they are no policy's."""
+Source = tuple[str, tuple[Rule, ...]]
+"""Tier and rules."""
 
 
-class PolicyStore(HostRulesStore, Protocol):
+class PolicyStore(Protocol):
     """What is read of `datastore.intent.IntentStore`."""
 
     @property
@@ -40,9 +39,7 @@ class Compiled:
 
 def describe(owner: OwnerKey) -> str:
     """The object's name for messages."""
-    kind, name = owner
-    if isinstance(name, str) and kind != "profile":
-        return f"Config {kind} {name}"
+    _, name = owner
     if isinstance(name, str):
         return f"Profile {name}"
     full = "/".join(part for part in (name.namespace, name.tier, name.name) if part)
@@ -128,10 +125,8 @@ class Catalog:
         self._retired.clear()
 
 
-def _object(owner: OwnerKey, store: PolicyStore) -> Policy | Profile | HostRules | None:
-    kind, name = owner
-    if kind in ("failsafe", "tunnel"):
-        return host_rules(owner, store)
+def _object(owner: OwnerKey, store: PolicyStore) -> Policy | Profile | None:
+    _, name = owner
     return store.profiles.get(name) if isinstance(name, str) else store.policies.get(name)
 
 
@@ -142,14 +137,11 @@ def _source(use: Use, store: PolicyStore) -> Source | None:
     if found is None:
         return None
     inbound = view.direction == "ingress"
-    if isinstance(found, HostRules):
-        named = found.inbound if inbound else found.outbound
-        return "", tuple(rule for _, rule in named), tuple(name for name, _ in named)
     tier = found.tier if isinstance(found, Policy) else ""
-    return tier, found.inbound_rules if inbound else found.outbound_rules, ()
+    return tier, found.inbound_rules if inbound else found.outbound_rules
 
 
-def _compile(use: Use, found: Policy | Profile | HostRules | None, source: Source | None, groups: Groups) -> Compiled:
+def _compile(use: Use, found: Policy | Profile | None, source: Source | None, groups: Groups) -> Compiled:
     view, owner = use
     if found is None or source is None:
         return Compiled(None, None, f"{describe(owner)} was never sent", set())
@@ -171,15 +163,13 @@ class _namer:
 
     __slots__ = ("_found", "_index", "_source", "_use")
 
-    def __init__(self, use: Use, found: Policy | Profile | HostRules, index: int, source: Source) -> None:
+    def __init__(self, use: Use, found: Policy | Profile, index: int, source: Source) -> None:
         self._use, self._found, self._index, self._source = use, found, index, source
 
     def __call__(self, action: Action) -> Ref:
         view, (_, name) = self._use
         found, index = self._found, self._index
-        tier, rules, names = self._source
-        if isinstance(found, HostRules):
-            return Ref(found.kind, view.direction, action, names[index], "", index)
+        tier, rules = self._source
         rule_id = rules[index].rule_id
         if isinstance(found, Policy):
             return Ref("policy", view.direction, action, name, tier or (name.tier if isinstance(name, PolicyID) else ""), index, rule_id)

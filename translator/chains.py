@@ -20,7 +20,7 @@ from .numbers import Names, Numbers
 from .rule_lists import Change, RuleList, RuleLists
 
 OwnerKey = tuple[str, PolicyID | str]
-"""("policy", id) or ("profile", name); of host endpoints also ("failsafe", which) and ("tunnel", "hosts")."""
+"""("policy", id) or ("profile", name)."""
 
 ANYWHERE = (place(False, 0, 0), place(True, 0, 0))
 """The places of an own side that can have any address: a host endpoint's."""
@@ -35,19 +35,19 @@ class TierKey(NamedTuple):
 
 
 class ChainKey(NamedTuple):
-    """What a chain means: what stands at its head, its tiers in order, then its profiles.
+    """What a chain means: its tiers in order, then its profiles.
 
-    ``verdictless``: behind all that there is no deny, the chain ends without a verdict.
+    ``behind_host_rules``: those (`host_rules`) are asked first, and no policy closes what they let through. ``verdictless``: behind
+    all that there is no deny, the chain ends without a verdict.
     """
 
     tiers: tuple[TierKey, ...]
     profiles: tuple[str, ...]
-    head: tuple[OwnerKey, ...] = ()
+    behind_host_rules: bool = False
     verdictless: bool = False
 
     def owners(self) -> Iterable[OwnerKey]:
         """Every policy and profile in it."""
-        yield from self.head
         for tier in self.tiers:
             for policy in tier.policies:
                 yield "policy", policy
@@ -285,7 +285,7 @@ class ChainTables:
         """The value of a binding row to this chain."""
         variant = chain.default_variant
         assert variant.default is not None
-        return ("bind", chain.id, variant.id, variant.default.id)
+        return ("bind_host" if chain.key.behind_host_rules else "bind", chain.id, variant.id, variant.default.id)
 
     def rest(self, changes: list[Change]) -> None:
         """Delete what is no longer used, give numbers back."""

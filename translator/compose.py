@@ -7,14 +7,16 @@ from typing import Any
 
 from .degraded import Degraded
 from .dump import Canonical, Resolver
+from .host_rules import HostRules, deciding_in
 from .names import HOST, endpoint_name, object_name
 from .numbers import Names
 from .policy import PolicyPart
 from .reach import Reach
-from .rule_lists import Change, path_text
+from .rule_lists import Change
 from .rules import Ref
 from .services import TABLES as SERVICE_TABLES
 from .services import ServicePart
+from .slots import FIRST_OF_STAGE, path_text
 
 
 class Translator:
@@ -22,6 +24,7 @@ class Translator:
 
     def __init__(self, allocator: Names) -> None:
         self.policy = PolicyPart(allocator)
+        self.host_rules = HostRules(allocator)
         self.reach = Reach(allocator, self.policy.closed)
         self.services = ServicePart(allocator)
         self._allocator = allocator
@@ -35,9 +38,12 @@ class Translator:
     def translate(self, store: Any, dirty: Any, ports: Any) -> Iterator[list[Change]]:
         """Follow a batch of changes. Each transaction (row changes, value None deletes) must be consumed in order."""
         self._ports = ports
+        let_through, taken_back = self.host_rules.update(store, dirty)
+        yield let_through
         yield from self.policy.update(store, dirty)
         yield self.reach.update(store, dirty, ports)
         yield self.policy.part()
+        yield taken_back
         yield self.services.update(store, dirty, ports)
 
     @property
@@ -54,6 +60,7 @@ class Translator:
         """A quiet moment: delete what nothing uses, merge identities of equal meaning."""
         self.reach.rest()
         self.services.rest()
+        self.host_rules.slots.settle()
         yield from self.policy.rest()
 
     def host_interfaces(self, host_endpoint: str) -> list[str]:
@@ -82,7 +89,8 @@ class Translator:
 
     def slot_origin(self, stage: str, slot: int) -> tuple[Ref, ...] | None:
         """The path behind a slot: the rules passed and logged on the way, then what decided; None if it is not in use."""
-        return self.policy.stages[stage].tables.lists.slots.path(slot)
+        slots = self.host_rules.slots if slot < FIRST_OF_STAGE else self.policy.stages[stage].tables.lists.slots
+        return slots.path(slot)
 
     def host_endpoint(self, number: int) -> str | None:
         """The id of the host endpoint with this number; None if it is not one's."""
@@ -93,6 +101,8 @@ class Translator:
         """(stage, slot, path) of every slot in use."""
         for stage, part in self.policy.stages.items():
             yield from ((stage, number, path) for number, path in part.tables.lists.slots.items())
+        for number, path in self.host_rules.slots.items():
+            yield from ((stage, number, path) for stage in deciding_in(path[0]) if self.policy.stages[stage].behind_host_rules)
 
     def retired_slots(self, forget: bool = False) -> list[tuple[str, int, tuple[Ref, ...]]]:
         """The slots that went out of use since they were last forgotten; their numbers stay free until the next `rest`."""
@@ -102,6 +112,10 @@ class Translator:
             found += [(stage, number, path) for number, path in retired]
             if forget:
                 retired.clear()
+        retired = self.host_rules.slots.retired
+        found += [(stage, number, path) for number, path in retired for stage in deciding_in(path[0])]
+        if forget:
+            retired.clear()
         return found
 
     def canonical(self, table: str, key: tuple[Any, ...], value: tuple[Any, ...]) -> str:
@@ -118,6 +132,8 @@ class Translator:
         if table.endswith(".rules") and value is not None:
             path = self.slot_origin(table.partition(".")[0], value[1])
             return path_text(path[-1:]) if path else f"{table} list {key[0][0]}"
+        if table.startswith("host_rule_") and value is not None:
+            return self.host_rules.slots.text(value[1])
         if table.endswith(".binding") or table.startswith("source_"):
             return object_name(self._allocator.meaning("endpoint", key[0]))
         if table in SERVICE_TABLES:
@@ -136,6 +152,7 @@ class Translator:
             "tunnel": self._meaning("tunnel"),
             "group": self._meaning("group"),
             "port": self._port_name,
+            "host_rule.slot": self.host_rules.slots.text,
             "limited": self._limited,
         }
         for name, side in self.policy.sides.items():

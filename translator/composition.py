@@ -233,13 +233,15 @@ class Meet:
         return _prune(out)
 
 
-_WEIGHTS = {"chain_end": 1, "failsafe": 2}
+_END_WEIGHT, _ALLOW_WEIGHT = 1, 2
 
 
 def _weight(row: Row) -> int:
     """How much a decision lets through: a deny nothing; the end of a chain leaves the packet to what follows, where an allow of
     untracked or pre-DNAT policy excuses it from that."""
-    return _WEIGHTS.get(row.path[-1].kind, 3) if row.allow else 0
+    if not row.allow:
+        return 0
+    return _END_WEIGHT if row.path[-1].kind == "chain_end" else _ALLOW_WEIGHT
 
 
 class Moved:

@@ -25,6 +25,8 @@ _SERVICE: Mapping[str, Fields] = {
     "to_service": (("inside", "group"), ("inside_mask", "int"), ("outside", "group"), ("outside_mask", "int"), ("flags", "int"))
 }
 _SOURCE: Mapping[str, Fields] = {"source_ok": ()}
+_HOST_RULE: Fields = (("kind", "int"), ("protocol", "int"), ("port", "int"))
+_HOST_SLOT: Fields = (("slot", "host_rule.slot"),)
 _RULE_KEY: Fields = (
     ("list", "list"),
     ("ip_version", "int"),
@@ -72,6 +74,7 @@ for _v in ("v4", "v6"):
     _TABLES[f"tunnel_source_{_v}"] = (("prefix", _v),), {"behind": (("node", "node"),)}
     _TABLES[f"source_host_{_v}"] = (("endpoint", "endpoint"), ("address", _v)), _SOURCE
     _TABLES[f"source_net_{_v}"] = (("endpoint", "endpoint"), ("prefix", _v)), _SOURCE
+    _TABLES[f"host_rule_{_v}"] = (*_HOST_RULE, ("prefix", _v)), {"failsafe": _HOST_SLOT, "tunnelled": _HOST_SLOT}
     _TABLES[f"local_{_v}"] = (("address", _v),), _LOCAL
     _TABLES[f"route_{_v}"] = (("prefix", _v),), _ROUTE
     _address: Fields = (("address", _v),) if _v == "v4" else (("address", _v), ("high", "hidden"), ("low", "hidden"))
@@ -97,12 +100,12 @@ def _stage_fields(spec: StageSpec, table: str) -> tuple[Fields, Mapping[str, Fie
     chain, variant, listed = (("chain", f"{stage}.chain"), ("variant", f"{stage}.variant"), ("list", f"{stage}.list"))
     slot: Fields = (("slot", f"{stage}.slot"),)
     if table == "binding":
-        return (("endpoint", "endpoint"),), {"bind": (chain, variant, listed)}
+        return (("endpoint", "endpoint"),), {"bind": (chain, variant, listed), "bind_host": (chain, variant, listed)}
     if table == "self_class":
         return (chain, ("identity", f"{own}_identity")), {"set_variant": (variant, listed)}
     if table == "peer_class":
         return (variant, ("identity", f"{peer}_identity")), {"set_list": (listed,)}
-    return (("list", f"{stage}.list"), *_RULE_KEY[1:]), {"allow": slot, "deny": slot, "pass_on": slot, "failsafe": slot}
+    return (("list", f"{stage}.list"), *_RULE_KEY[1:]), {"allow": slot, "deny": slot, "pass_on": slot}
 
 
 for _spec in STAGES:

@@ -18,7 +18,6 @@ from .chains import ANYWHERE, Chain, ChainKey, ChainTables, OwnerKey, TierKey
 from .composition import Head, Meet, Moved, Node, TooManyRows, end_of_tier
 from .errors import Untranslatable
 from .groups import Delta, Groups, IPSetView
-from .host_rules import FAILSAFE, FAILSAFE_UNTRACKED, TUNNELS, changed_host_rules
 from .identity import Commit, Side
 from .motion import crosses
 from .names import ALL_INTERFACES, EndpointKey, endpoint_meaning
@@ -132,6 +131,11 @@ class Stage:
         """The own places of endpoints that are bound on the target."""
         return {where for endpoint_id in self._rows for where in self._places.get(endpoint_id, ())}
 
+    @property
+    def behind_host_rules(self) -> bool:
+        """Whether some chain in the tables stands behind host rules."""
+        return any(key.behind_host_rules for key in self._chains)
+
     def knows(self, use: Use) -> bool:
         """Whether some chain has this policy or profile, bound to or not."""
         return use in self._users
@@ -190,7 +194,7 @@ class Stage:
                 continue
             errors = [e for owner in key.owners() if (e := self._catalog.get((self._view, owner)).error)]
             self.errors.pop(key, None)
-            if errors and not key.head:
+            if errors and not key.behind_host_rules:
                 self._break(key, errors[0], changes)
                 continue
             if errors:
@@ -207,7 +211,7 @@ class Stage:
         steps: dict[tuple[ChainKey, ChainKey], Chain] = {}
         for endpoint_id, old in self._came_from.items():
             new, chain = self._bound.get(endpoint_id), self._chains.get(old)
-            if chain is None or new in (None, old) or (new in self.errors and not new.head):
+            if chain is None or new in (None, old) or (new in self.errors and not new.behind_host_rules):
                 continue
             step = steps.get((old, new)) or steps.setdefault((old, new), self.tables.make_step(chain, new))
             step.bind([tuple(step.places), self._places[endpoint_id]])
@@ -251,7 +255,7 @@ class Stage:
         """Second half: make these chains anew, then the bindings of their endpoints."""
         self._stepping.clear()
         for key in sorted(keys):
-            if self._members.get(key) and (key not in self.errors or key.head):
+            if self._members.get(key) and (key not in self.errors or key.behind_host_rules):
                 self._edit(key, changes)
                 self._write_bindings(key, changes)
         for step in dict.fromkeys(self._movers.values()):
@@ -285,10 +289,10 @@ class Stage:
             self.tables.sweep_self(chain, changes)
 
     def _break(self, key: ChainKey, error: str, changes: list[Change]) -> None:
-        """Close the endpoints of a chain that can't be translated; failsafe ports at its head stay open."""
+        """Close the endpoints of a chain that can't be translated; the host rules before it hold."""
         broken_before, self.errors[key] = key in self.errors, error
         chain = self._chains.get(key)
-        if key.head and chain is not None and not broken_before:
+        if key.behind_host_rules and chain is not None and not broken_before:
             chain.head = self._head(key)
             self.tables.refresh(chain, changes)
             self._write_bindings(key, changes)
@@ -320,7 +324,7 @@ class Stage:
 
     def _head(self, key: ChainKey) -> Node:
         if key in self.errors:
-            return self._with_head(key, self._node((), Ref("closed", self.direction, "deny"), None))
+            return self._node((), Ref("closed", self.direction, "deny"), None)
         end = Ref("chain_end", self.direction, "pass") if key.verdictless else Ref("profiles_end", self.direction, "deny")
         node = self._node((), end, None)
         for profile in reversed(key.profiles):
@@ -329,10 +333,7 @@ class Stage:
             owners = tuple(("policy", policy) for policy in tier.policies)
             trigger = Ref("policy", self.direction, "deny", tier.policies[0])
             node = self._node(owners, None if tier.passes else end_of_tier(self.direction, tier.name, trigger), node)
-        return self._with_head(key, node)
-
-    def _with_head(self, key: ChainKey, node: Node) -> Node:
-        return self._node(key.head, None, node) if key.head else node
+        return node
 
     def _node(self, owners: tuple[Any, ...], default: Ref | None, after: Node | None) -> Node:
         """The shared node for one tier and what follows, made anew where a policy in it was."""
@@ -460,7 +461,6 @@ class PolicyPart:
     def _stage(self, store: Store, dirty: Dirty, touched: dict[str, set[ChainKey]], remade: set[Use]) -> None:
         owners: set[OwnerKey] = {("policy", policy) for policy in dirty.policies}
         owners |= {("profile", profile) for profile in dirty.profiles}
-        owners |= changed_host_rules(dirty)
         asked: set[Use] = {(view, owner) for view in VIEWS for owner in owners}
         uses = {use for use in asked if use in self.catalog and not self.catalog.is_current(use, store)} | remade
         self.catalog.mark_stale(uses)
@@ -553,19 +553,18 @@ def chain_key(endpoint: WorkloadEndpoint, direction: Direction) -> ChainKey:
 
 
 def host_chain_key(endpoint: HostEndpoint, spec: StageSpec) -> ChainKey:
-    """The chain of a host endpoint in a stage (contract 3.8): normal policy ends in a deny, all other without a verdict; failsafe
-    ports stand at the head of all but forward policy. Untracked policy of all interfaces ("*") is ignored."""
+    """The chain of a host endpoint in a stage (contract 3.8): normal policy ends in a deny, all other without a verdict; host
+    rules come before all but forward policy. Untracked policy of all interfaces ("*") is ignored."""
     direction = spec.direction
     if spec.name in DIRECTIONS:
-        return ChainKey(live_tiers(endpoint.tiers, direction), endpoint.profile_ids, (TUNNELS, FAILSAFE))
+        return ChainKey(live_tiers(endpoint.tiers, direction), endpoint.profile_ids, behind_host_rules=True)
     if spec.name.startswith("forward"):
         return ChainKey(live_tiers(endpoint.forward_tiers, direction), (), verdictless=True)
     if spec.name == "pre_dnat":
-        tiers, failsafe = live_tiers(endpoint.pre_dnat_tiers, direction), FAILSAFE
+        tiers = live_tiers(endpoint.pre_dnat_tiers, direction)
     else:
         tiers = () if endpoint.name == ALL_INTERFACES else live_tiers(endpoint.untracked_tiers, direction)
-        failsafe = FAILSAFE_UNTRACKED
-    return ChainKey(tiers, (), (failsafe,) if tiers else (), verdictless=True)
+    return ChainKey(tiers, (), behind_host_rules=bool(tiers), verdictless=True)
 
 
 def live_tiers(tiers: Iterable[TierInfo], direction: Direction) -> tuple[TierKey, ...]:

@@ -1,4 +1,4 @@
-"""Interned rule lists and slots of one policy stage: rows of `<stage>.rules`."""
+"""Interned rule lists of one policy stage: rows of `<stage>.rules`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from .composition import Row
 from .l4 import Box, expand
 from .numbers import Names, Numbers
-from .rules import Ref
+from .slots import Slots
 
 Change = tuple[str, Any, Any]
 """(table, key, value); value None deletes."""
 
 _EXACT = 0xFFFFFFFF
-_ACTIONS = {"failsafe": "failsafe", "chain_end": "pass_on", "tunnel": "pass_on"}
+_ACTIONS = {"chain_end": "pass_on"}
 """What lets a packet through by something else than a rule, and the action for it."""
 
 
@@ -29,86 +29,9 @@ class RuleList:
         self.id, self.meaning, self.rows, self.uses = number, meaning, rows, 0
 
 
-_SPARE = 1024
-"""Texts and digests of paths that are kept though nothing may need them any more."""
-
-
-def path_text(path: tuple[Ref, ...]) -> str:
-    """A path as one line of text, the meaning of a slot."""
-    return " > ".join(_ref_text(ref) for ref in path)
-
-
-@lru_cache(maxsize=65536)
-def _ref_text(ref: Ref) -> str:
-    owner = "/".join(part for part in ref.owner if part) if isinstance(ref.owner, tuple) else ref.owner or ""
-    place = "" if ref.rule_index is None else f"#{ref.rule_index}"
-    rule_id = f"({ref.rule_id})" if ref.rule_id else ""
-    return f"{ref.kind}:{ref.tier}:{owner}:{ref.direction}{place}:{ref.action}{rule_id}"
-
-
 @lru_cache(maxsize=262144)
 def _box_digest(box: Box) -> bytes:
     return blake2b(repr(tuple(box)).encode(), digest_size=8).digest()
-
-
-class Slots:
-    """Numbers for paths. A slot is a counter on the target: what decided, and what was passed on the way."""
-
-    def __init__(self, stage: str, names: Names) -> None:
-        self._numbers = Numbers(f"{stage}.slot", names)
-        self._slots: dict[tuple[Ref, ...], list[Any]] = {}
-        self._paths: dict[int, tuple[Ref, ...]] = {}
-        self._digests: dict[tuple[Ref, ...], bytes] = {}
-        self.retired: list[tuple[int, tuple[Ref, ...]]] = []
-        """Slots that nothing leads to any more, whose counts somebody may still want; whoever takes them clears the list."""
-
-    def acquire(self, path: tuple[Ref, ...]) -> int:
-        """The number of ``path``, counted."""
-        entry = self._slots.get(path)
-        if entry is None:
-            number = self._numbers.get(path_text(path))
-            entry = self._slots[path] = [number, 0]
-            self._paths[number] = path
-        entry[1] += 1
-        return int(entry[0])
-
-    def digest(self, path: tuple[Ref, ...]) -> bytes:
-        """Eight bytes that stand for the path, the same in every run."""
-        found = self._digests.get(path)
-        if found is None:
-            found = self._digests[path] = blake2b(path_text(path).encode(), digest_size=8).digest()
-        return found
-
-    def release(self, path: tuple[Ref, ...]) -> None:
-        """Give back one `acquire`."""
-        entry = self._slots[path]
-        entry[1] -= 1
-        if not entry[1]:
-            del self._slots[path], self._paths[entry[0]]
-            self.retired.append((entry[0], path))
-            self._digests.pop(path, None)
-            self._numbers.retire(path_text(path))
-
-    def settle(self) -> None:
-        """Give back the numbers of slots that nothing leads to any more, and forget what was worked out for paths that are gone."""
-        self._numbers.settle()
-        if len(self._digests) > 2 * len(self._slots) + _SPARE:
-            self._digests = {path: digest for path, digest in self._digests.items() if path in self._slots}
-        if _ref_text.cache_info().currsize > _SPARE + 4 * len(self._slots):
-            _ref_text.cache_clear()
-
-    def path(self, number: int) -> tuple[Ref, ...] | None:
-        """What slot ``number`` stands for."""
-        return self._paths.get(number)
-
-    def text(self, number: int) -> str:
-        """The path as text; "?NUMBER" if the slot is not in use."""
-        path = self._paths.get(number)
-        return path_text(path) if path else f"?{number}"
-
-    def items(self) -> Iterator[tuple[int, tuple[Ref, ...]]]:
-        """All slots in use."""
-        yield from self._paths.items()
 
 
 class RuleLists:

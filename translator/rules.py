@@ -38,11 +38,11 @@ class Ref(NamedTuple):
     the profiles; ``rule_index`` the rule's place in its direction's list, None at an end.
 
     Host endpoints have more: a failsafe port (``owner`` is its text), tunnelled traffic between known hosts (``owner`` is the
-    kind of tunnel), the end of a chain that gives no verdict, and the deny of a chain that can't be translated.
+    kind of tunnel, ``direction`` ""), the end of a chain that gives no verdict, and the deny of a chain that can't be translated.
     """
 
     kind: Literal["policy", "profile", "tier_end", "profiles_end", "failsafe", "tunnel", "chain_end", "closed"]
-    direction: Direction
+    direction: Direction | Literal[""]
     action: Action
     owner: PolicyID | str | None = None
     tier: str = ""

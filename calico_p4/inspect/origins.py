@@ -251,7 +251,7 @@ def _ref_words(ref: Any) -> str:
     if ref.kind in _ENDS:
         return f"{_ENDS[ref.kind]} ({ref.direction})"
     if ref.kind in ("failsafe", "tunnel"):
-        return f"{ref.kind} {ref.owner} ({ref.direction})"
+        return f"{ref.kind} {ref.owner} ({ref.direction})" if ref.direction else f"{ref.kind} {ref.owner}"
     if ref.kind == "profiles_end":
         return f"end of profiles ({ref.direction})"
     return f"{_owner(ref.owner)} {ref.direction} rule {ref.rule_index} {ref.action}"

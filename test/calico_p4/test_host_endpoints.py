@@ -210,5 +210,6 @@ def test_trace_names_a_failsafe_port() -> None:
     frame = bytes(Ether(src="02:00:00:00:00:01", dst="ee:ee:ee:ee:ee:ee") / IP(src=CLIENT[0], dst=NODE[0]) / TCP(sport=40000, dport=6443))
     answer = json.loads(asked("trace", "--from", "interface:eth0", "--packet", frame.hex(), "-o", "json"))
     assert (answer["verdict"], answer["reason"], answer["policy"]) == ("allow", "failsafe", [])
-    (step,) = (step for step in answer["steps"] if step["table"] == "ingress.rules")
-    assert step["origin"] == "failsafe tcp:6443 (ingress)"
+    of_policy = [step for step in answer["steps"] if step["table"].startswith(("host_rule", "ingress."))]
+    assert [(step["table"], step["origin"]) for step in of_policy[-2:-1]] == [("host_rule_v4", "failsafe tcp:6443 (ingress)")]
+    assert of_policy[-1]["table"] == "ingress.binding" and of_policy[-1]["action"].startswith("bind_host")

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from scapy.layers.inet import IP, TCP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
 from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 
 from k8s_p4.reasons import Reason
 from k8s_p4.rows import TABLES
@@ -197,14 +198,101 @@ FAILSAFE = [
 ]
 
 
+INBOUND, OUTBOUND, TUNNEL = 1, 2, 3
+HOST_SLOT = 5
+
+
+def behind_host_rules(bench: Bench, *stages: str) -> None:
+    """Let these stages stand behind host rules, and deny what is none."""
+    for stage in stages:
+        bench.row(f"{stage}.binding", (ETH0,), ("bind_host", ETH0, ETH0, LIST))
+        says(bench, stage, "deny")
+
+
+def host_rule(bench: Bench, v: int, kind: int, protocol: int, port: int, where: str, action: str = "failsafe", slot: int = HOST_SLOT) -> None:
+    bench.row(f"host_rule_v{6 if v else 4}", (kind, protocol, port, prefix(where)), (action, slot))
+
+
+def anywhere(v: int) -> str:
+    return ("0.0.0.0/0", "::/0")[v]
+
+
 @FAMILIES
 @pytest.mark.parametrize(("stage", "name", "reason"), FAILSAFE)
 def test_failsafe_lets_through_and_excuses_nothing(bench: Bench, stage: str, name: str, reason: Reason, v: int) -> None:
-    says(bench, stage, "failsafe")
+    behind_host_rules(bench, stage)
+    assert send(bench, name, v).reason == Reason.POLICY
+    host_rule(bench, v, OUTBOUND if name.startswith("node") else INBOUND, 6, 80, anywhere(v))
     outcome = send(bench, name, v)
-    assert set(met(outcome)) == PATHS[name]
+    assert set(met(outcome)) == PATHS[name] and met(outcome)[stage] == HOST_SLOT
     assert outcome.reason == reason and outcome.out
-    assert bench.counter(f"{stage}.hits", SLOTS[stage]) == 1
+    assert bench.counter(f"{stage}.hits", HOST_SLOT) == 1 and bench.counter(f"{stage}.hits", SLOTS[stage]) == 1
+
+
+@FAMILIES
+@pytest.mark.parametrize(("kind", "protocol", "port", "far"), [
+    (OUTBOUND, 6, 80, "any"), (TUNNEL, 6, 80, "any"), (INBOUND, 17, 80, "any"), (INBOUND, 6, 81, "any"), (INBOUND, 6, 40000, "any"),
+    (INBOUND, 6, 80, "node"),
+])  # fmt: skip
+def test_a_failsafe_port_is_that_port_only(bench: Bench, kind: int, protocol: int, port: int, far: str, v: int) -> None:
+    """Of that direction and protocol, for the far side's address, at the destination's port. The tunnel is one in normal policy."""
+    behind_host_rules(bench, "untracked_ingress", "pre_dnat")
+    host_rule(bench, v, kind, protocol, port, anywhere(v) if far == "any" else f"{NODES[v]}/{128 if v else 32}")
+    assert send(bench, "far-node", v).reason == Reason.POLICY
+
+
+@FAMILIES
+@pytest.mark.parametrize(("stages", "passes"), [
+    (("untracked_ingress",), True), (("untracked_egress",), True), (("pre_dnat",), False), (("ingress",), False), (("egress",), False),
+])  # fmt: skip
+def test_what_comes_back_from_a_failsafe_port_passes_before_flows_only(bench: Bench, stages: tuple[str], passes: bool, v: int) -> None:
+    behind_host_rules(bench, *stages)
+    inward = not stages[0].endswith("egress")
+    host_rule(bench, v, OUTBOUND if inward else INBOUND, 6, 40000, anywhere(v))
+    outcome = send(bench, "far-node" if inward else "node-far", v)
+    assert (outcome.reason == Reason.FAILSAFE) == passes and bool(outcome.out) == passes
+
+
+@FAMILIES
+@pytest.mark.parametrize("name", ["far-node", "node-far"])
+def test_a_known_tunnel_passes_the_nodes_own_policy_without_a_verdict(bench: Bench, name: str, v: int) -> None:
+    stage = "ingress" if name == "far-node" else "egress"
+    behind_host_rules(bench, stage)
+    host_rule(bench, v, TUNNEL, 6, 80, f"{FARS[v]}/{128 if v else 32}", "tunnelled", 9)
+    host_rule(bench, v, INBOUND, 6, 80, anywhere(v))
+    host_rule(bench, v, OUTBOUND, 6, 80, anywhere(v))
+    outcome = send(bench, name, v)
+    assert (outcome.reason, met(outcome)[stage]) == (Reason.NO_POLICY, 9) and outcome.out
+    assert bench.counter(f"{stage}.hits", 9) == 1
+
+
+@FAMILIES
+def test_the_longest_prefix_of_a_failsafe_port_is_counted(bench: Bench, v: int) -> None:
+    behind_host_rules(bench, "ingress")
+    host_rule(bench, v, INBOUND, 6, 80, anywhere(v), slot=11)
+    host_rule(bench, v, INBOUND, 6, 80, f"{FARS[v]}/{128 if v else 32}", slot=12)
+    assert met(send(bench, "far-node", v))["ingress"] == 12
+
+
+@FAMILIES
+@pytest.mark.parametrize("stage", ["ingress", "untracked_ingress"])
+def test_a_later_fragment_is_to_no_failsafe_port(bench: Bench, stage: str, v: int) -> None:
+    behind_host_rules(bench, stage)
+    host_rule(bench, v, INBOUND, 6, 0, anywhere(v))
+    ends = {"src": FARS[v], "dst": NODES[v]}
+    ip = IPv6(**ends) / IPv6ExtHdrFragment(nh=6, offset=5) if v else IP(**ends, frag=5, proto=6)
+    frame = bytes(Ether(src=MACS["cali1"], dst=MAC) / ip / Raw(bytes(64)))
+    assert met(bench.send("eth0", frame))[stage] == SLOTS[stage]
+
+
+@FAMILIES
+def test_chains_of_workloads_do_not_see_what_was_found_for_the_host(bench: Bench, v: int) -> None:
+    """Pre-DNAT policy let the packet past as a failsafe port; the workload's own policy denies it."""
+    behind_host_rules(bench, "pre_dnat")
+    host_rule(bench, v, INBOUND, 6, 80, anywhere(v))
+    bench.row("ingress.rules", rule(1), ("deny", 77))
+    outcome = send(bench, "far-pod1", v)
+    assert outcome.reason == Reason.POLICY and met(outcome)["ingress"] == 77
 
 
 # --- identities ------------------------------------------------------------------------------------------------------------------

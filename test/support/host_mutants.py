@@ -17,6 +17,8 @@ from test.support.mutants import Mutant, Read, Spell
 from test.support.product import Product, on_model
 
 _FAILSAFE = ("FailsafeInboundHostPorts", "FailsafeOutboundHostPorts")
+_OTHER = {1: 2, 2: 1, 3: 3}
+"""Kinds of host rules: inbound, outbound, tunnel."""
 
 
 def right() -> Product:
@@ -79,10 +81,25 @@ def _nowhere(*actions: str) -> Spell:
     return spell
 
 
-def _no_replies(table: str, key: Any, value: Any) -> tuple[str, Any, Any] | None:
-    """Failsafe ports let nothing back that has no flow."""
-    lost = table.startswith("untracked") and table.endswith(".rules") and key[4] != (0, 0) and key[5] == (0, 0)
-    return None if lost and (value is None or value[0] == "failsafe") else (table, key, value)
+def _host_rules(change: Callable[[Any], Any]) -> Spell:
+    """Keys of host rules are others; None: there are none."""
+
+    def spell(table: str, key: Any, value: Any) -> tuple[str, Any, Any] | None:
+        if not table.startswith("host_rule"):
+            return table, key, value
+        return None if (changed := change(key)) is None else (table, changed, value)
+
+    return spell
+
+
+def _bare(*stages: str) -> Spell:
+    """These stages do not stand behind host rules."""
+
+    def spell(table: str, key: Any, value: Any) -> tuple[str, Any, Any]:
+        bound = value is not None and value[0] == "bind_host" and table.partition(".")[0] in stages
+        return table, key, ("bind", *value[1:]) if bound else value
+
+    return spell
 
 
 _ALL: tuple[Mutant, ...] = (
@@ -102,9 +119,14 @@ _ALL: tuple[Mutant, ...] = (
     _reading("other nodes are not known", _no_peers),
     _spelling("the end of a chain denies", _action("pass_on", "deny")),
     _spelling("the end of a chain allows, and so excuses", _action("pass_on", "allow")),
-    _spelling("failsafe ports excuse", _action("failsafe", "allow")),
-    _spelling("failsafe ports are none", _action("failsafe", "deny")),
-    _spelling("failsafe ports let nothing back", _no_replies),
+    _spelling("failsafe ports are tunnels", _action("failsafe", "tunnelled")),
+    _spelling("tunnels are failsafe ports", _action("tunnelled", "failsafe")),
+    _spelling("failsafe ports are none", _host_rules(lambda key: key if key[0] == 3 else None)),
+    _spelling("failsafe ports of one direction are those of the other", _host_rules(lambda key: (_OTHER[key[0]], *key[1:]))),
+    _spelling("known hosts are asked for another port", _host_rules(lambda key: (*key[:2], key[2] + (key[0] == 3), key[3]))),
+    _spelling("untracked policy closes failsafe ports", _bare("untracked_ingress", "untracked_egress")),
+    _spelling("pre-DNAT policy closes failsafe ports", _bare("pre_dnat")),
+    _spelling("normal policy closes failsafe ports", _bare("ingress", "egress")),
     _spelling("before translation no address has an identity", lambda t, k, v: None if t.startswith("pre_dst") else (t, k, v)),
     _spelling("host endpoints are not asked on the way out", _nowhere("send")),
     _spelling("host endpoints are not asked on the way in", _nowhere("uplink")),

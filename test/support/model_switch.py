@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from test.support.packet import Packet, has_ports, is_icmp
+from test.support.packet import IPV4_IN_IP, Packet, has_ports, is_icmp
 
 Change = tuple[str, Any, Any]
 STAGE_SIDES = {
@@ -19,7 +19,7 @@ STAGE_SIDES = {
 
 
 class Outcome(NamedTuple):
-    """What the four tables of a policy stage gave: the action, the slot of the row (0: none) and the list asked."""
+    """What a policy stage gave: the action, the slot of the row (0: none) and the list asked (0: none, a host rule decided)."""
 
     action: str
     slot: int
@@ -84,6 +84,8 @@ class ModelSwitch:
         binding = self.tables.get(f"{stage}.binding", {}).get((endpoint,))
         if binding is None:
             return Outcome("deny", 0, 0)
+        if binding[0] == "bind_host" and (rule := self.host_rule(stage, packet)) is not None:
+            return Outcome(rule[0], rule[1], 0)
         own, peer = STAGE_SIDES[stage]
         own_identity = self.identity(own, packet.src if own == "src" else packet.dst)
         peer_identity = self.identity(peer, packet.src if peer == "src" else packet.dst)
@@ -91,6 +93,27 @@ class ModelSwitch:
         _, variant, chosen = self.tables.get(f"{stage}.self_class", {}).get((chain, own_identity), (None, variant, chosen))
         _, chosen = self.tables.get(f"{stage}.peer_class", {}).get((variant, peer_identity), (None, chosen))
         return self._decide(f"{stage}.rules", chosen, packet)
+
+    def host_rule(self, stage: str, packet: Packet) -> tuple[str, int] | None:
+        """Look for a failsafe port or a known tunnel: of replies before flows only, of tunnels in the node's own policy only."""
+        inbound, far, port = (1, packet.src, packet.dport) if stage.endswith("ingress") or stage == "pre_dnat" else (2, packet.dst, packet.dport)
+        asked = [(inbound, port)]
+        if stage.startswith("untracked"):
+            asked.append((3 - inbound, packet.sport))
+        elif stage in ("ingress", "egress"):
+            asked.insert(0, (3, port))
+        found = (self._host_rule(kind, port or 0, far, packet) for kind, port in asked)
+        return next((rule for rule in found if rule is not None), None)
+
+    def _host_rule(self, kind: int, port: int, far: str, packet: Packet) -> tuple[str, int] | None:
+        address = ip_address(far)
+        if packet.fragment or not has_ports(packet):
+            if (kind, packet.proto) != (3, IPV4_IN_IP):
+                return None
+            port = 0
+        rows, number, bits = self.tables.get(f"host_rule_v{address.version}", {}), int(address), address.max_prefixlen
+        keys = ((kind, packet.proto, port, (number >> (bits - n) << (bits - n), n)) for n in range(bits, -1, -1))
+        return next((rows[key] for key in keys if key in rows), None)
 
     def _decide(self, table: str, chosen: int, packet: Packet) -> Outcome:
         fields = (chosen, *layer4(packet))

@@ -12,14 +12,14 @@
 // 07     next_hop.p4         16     policy.p4 as forward_egress
 // 08     identity.p4         20     pipeline.p4
 //        (pre_dst)           21     flow.p4
-//                            22     nat.p4
+// 09     host_rules.p4       22     nat.p4
 //                            23     masquerade.p4
 //                            24     qos.p4
 //                            25     connections.p4
 //                            26     tunnel.p4
 //                            27     dscp.p4
 //                            28     service_loop.p4
-// Next free stage: 09. Hidden tables (no row, no P4Info entry) have no id.
+// Next free stage: 29. Hidden tables (no row, no P4Info entry) have no id.
 
 #ifndef CORE_IDS_P4
 #define CORE_IDS_P4
@@ -40,6 +40,7 @@
 #define STAGE_DST_IDENTITY 06
 #define STAGE_NEXT_HOP 07
 #define STAGE_PRE_DST_IDENTITY 08
+#define STAGE_HOST_RULES 09
 #define STAGE_EGRESS 10
 #define STAGE_INGRESS 11
 #define STAGE_UNTRACKED_INGRESS 12

@@ -155,6 +155,7 @@ struct metadata_t {
     // policy: of the stage that runs
     bit<32> chain;
     bit<32> variant;
+    bit<8>  behind_host_rules;  // 1: host rules come before its lists
 
     // flow (flow.p4)
     bit<8>   tcp_flags;         // by the parser
@@ -275,6 +276,15 @@ struct metadata_t {
     bit<16> dst_port;
     bit<8>  icmp_type;
     bit<8>  icmp_code;
+
+    // host rules (host_rules.p4): what was found, and the key, side by side for the same reason.
+    bit<32>  host_slot;         // 0: nothing
+    bit<8>   host_reason;
+    bit<32>  far_v4;
+    bit<8>   host_kind;
+    bit<8>   host_protocol;
+    bit<16>  host_port;
+    bit<128> far_v6;
 
     // The keys of the source guard, side by side for the same reason.
     bit<32>  src_v4;            // by the parser, if IPv4

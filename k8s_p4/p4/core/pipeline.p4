@@ -25,6 +25,7 @@
 #include "ports.p4"
 #include "neighbour.p4"
 #include "source_guard.p4"
+#include "host_rules.p4"
 #include "routing.p4"
 #include "tunnel.p4"
 #include "next_hop.p4"
@@ -303,6 +304,11 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     SrcIdentity() src;
     DstIdentity() dst;
     PreDstIdentity() pre_dst;
+    FarSide() far_side;
+    AskFailsafe() ask_failsafe;
+    AskFailsafeReply() ask_failsafe_reply;
+    AskTunnel() ask_tunnel;
+    HostRules() host_rules;
     Untracked() untracked;
     PreDnat() pre_dnat;
     Policy() policy;
@@ -392,6 +398,9 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         meta.chain = 0;
         meta.variant = 0;
         meta.rule_list = 0;
+        meta.behind_host_rules = 0;
+        meta.host_slot = 0;
+        meta.host_reason = REASON_NONE;
         meta.tracked = 0;
         meta.own_src_port = 0;
         meta.own_dst_port = 0;
@@ -517,7 +526,16 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
             }
             if (hooked == 1) {
                 pre_dst.apply(hdr, meta);
-                untracked.apply(meta);
+                if (meta.from != KIND_WORKLOAD) {
+                    far_side.apply(hdr, meta);
+                    ask_failsafe.apply(meta);
+                    host_rules.apply(meta);
+                    if (meta.host_slot == 0) {
+                        ask_failsafe_reply.apply(meta);
+                        host_rules.apply(meta);
+                    }
+                    untracked.apply(meta);
+                }
             }
         }
         if (meta.state == STATE_ON && meta.round == 0) {
@@ -571,7 +589,12 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
             not_found.apply(meta);
         }
         if (meta.state == STATE_ON && meta.from != KIND_HOST && meta.established == 0) {
-            pre_dnat.apply(meta);
+            if (meta.in_endpoint != 0 && meta.excused == EXCUSED_NOT) {
+                far_side.apply(hdr, meta);
+                ask_failsafe.apply(meta);
+                host_rules.apply(meta);
+                pre_dnat.apply(meta);
+            }
         }
         if (meta.state == STATE_ON && meta.tunnel_kind != TUNNEL_NONE) {
             around();
@@ -607,6 +630,24 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         }
         if (meta.state == STATE_ON && meta.established == 0) {
             dst.apply(hdr, meta);
+            // Whether the node's own policy is asked.
+            hooked = 0;
+            if (meta.from == KIND_HOST) {
+                if (meta.to == KIND_UPLINK && meta.out_endpoint != 0) {
+                    hooked = 1;
+                }
+            } else if (meta.from == KIND_UPLINK && meta.to == KIND_HOST && meta.in_endpoint != 0) {
+                hooked = 1;
+            }
+            if (hooked == 1 && meta.excused == EXCUSED_NOT) {
+                far_side.apply(hdr, meta);
+                ask_tunnel.apply(meta);
+                host_rules.apply(meta);
+                if (meta.host_slot == 0) {
+                    ask_failsafe.apply(meta);
+                    host_rules.apply(meta);
+                }
+            }
             policy.apply(hdr, meta);
             if (meta.state == STATE_ON && meta.reason == REASON_NONE) {
                 nothing_governs();

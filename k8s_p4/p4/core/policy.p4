@@ -9,12 +9,12 @@
 // because a control instantiated twice would give the ids of its tables twice.
 //
 //   binding    (exact endpoint)                  the chain that governs it, with the default
-//                                                variant and the default rule list
+//                                                variant and the default rule list; bind_host:
+//                                                after the host rules (host_rules.p4)
 //   self_class (exact chain, own identity)       another variant; a miss keeps the default
 //   peer_class (exact variant, peer identity)    another list; a miss keeps the default
 //   rules      (ternary list and L4 fields)      allow or deny, with the slot that names the rule;
-//                                                pass_on: the chain ends without a verdict;
-//                                                failsafe: a failsafe port, let through here
+//                                                pass_on: the chain ends without a verdict
 //
 // Everything about addresses, tiers and order of policies was resolved when the rows were made.
 // No binding: drop, reason unbound. No rule: drop, reason policy with slot 0.
@@ -29,6 +29,15 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
         meta.chain = chain;
         meta.variant = variant;
         meta.rule_list = rule_list;
+        meta.behind_host_rules = 0;
+    }
+
+    @id(ACTION_ID(POLICY_STAGE, 0b))
+    action bind_host(bit<32> chain, bit<32> variant, @name("list") bit<32> rule_list) {
+        meta.chain = chain;
+        meta.variant = variant;
+        meta.rule_list = rule_list;
+        meta.behind_host_rules = 1;
     }
 
     @id(ACTION_ID(POLICY_STAGE, 02))
@@ -82,19 +91,22 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
         COUNT(hits, slot)
     }
 
-    // Before the flow and before translation it only keeps those stages' hands off the packet; the
-    // host's own policy, where it is a failsafe port again, lets it in.
-    @id(ACTION_ID(POLICY_STAGE, 0a))
-    action failsafe(bit<32> slot) {
-        meta.POLICY_SLOT = slot;
-        meta.reason = REASON_FAILSAFE;
-        COUNT(hits, slot)
+    // Action 0a is taken: it was `failsafe`. Reserved, see ids.p4.
+    @hidden
+    action host_rule() {
+        meta.POLICY_SLOT = meta.host_slot;
+        COUNT(hits, meta.host_slot)
+    }
+
+    @hidden
+    action host_rule_says_why() {
+        meta.reason = meta.host_reason;
     }
 
     @id(TABLE_ID(POLICY_STAGE, 01))
     table binding {
         key = { endpoint: exact @name("endpoint"); }
-        actions = { bind; @defaultonly unbound; }
+        actions = { bind; bind_host; @defaultonly unbound; }
         const default_action = unbound();
         size = POLICY_SIZE(BINDING);
     }
@@ -133,16 +145,23 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
             meta.icmp_type: ternary @name("icmp_type");
             meta.icmp_code: ternary @name("icmp_code");
         }
-        actions = { allow; deny; pass_on; failsafe; @defaultonly no_rule; }
+        actions = { allow; deny; pass_on; @defaultonly no_rule; }
         const default_action = no_rule();
         size = POLICY_SIZE(RULES);
     }
 
     apply {
         if (binding.apply().hit) {
-            self_class.apply();
-            peer_class.apply();
-            rules.apply();
+            if (meta.behind_host_rules == 1 && meta.host_slot != 0) {
+                host_rule();
+                if (meta.host_reason != REASON_NONE) {
+                    host_rule_says_why();
+                }
+            } else {
+                self_class.apply();
+                peer_class.apply();
+                rules.apply();
+            }
         }
     }
 }

@@ -10,9 +10,7 @@ control PreDnat(inout metadata_t meta) {
     PreDnatPolicy() pre_dnat;
 
     apply {
-        if (meta.in_endpoint != 0 && meta.excused == EXCUSED_NOT) {
-            pre_dnat.apply(meta, meta.in_endpoint, meta.pre_dst_identity, meta.src_identity);
-        }
+        pre_dnat.apply(meta, meta.in_endpoint, meta.pre_dst_identity, meta.src_identity);
     }
 }
 

@@ -38,7 +38,7 @@
 #define SIZE_PEER_CLASS 262144
 // Rule rows of all lists of one direction: 153,800 on the largest recording.
 #define SIZE_RULES 262144
-// One counter per slot. Slots are numbered densely from 1 and given back.
+// One counter per slot: the first 1,024 for host rules, the others numbered densely and given back.
 #define SIZE_SLOTS 262144
 // The same for the stages that only host endpoints have: one for each interface of the node at most,
 // and whatever an address set holds, its members are mostly of one identity.
@@ -46,6 +46,8 @@
 #define SIZE_HOOK_PEER_CLASS 65536
 #define SIZE_HOOK_RULES 262144
 #define SIZE_HOOK_SLOTS 65536
+// Failsafe ports times their networks; other nodes times the kinds of tunnels: clusters of 5,000 nodes.
+#define SIZE_HOST_RULE 16384
 // Destinations in untracked and pre-DNAT policy: services and the node's own addresses.
 #define SIZE_PRE_DST_HOST 65536
 // Learners have as many buckets as this, of four keys each, and two entries a flow. 262,144 flows are
