@@ -17,7 +17,8 @@ def _start_dpdk() -> None:
 @click.command(name="target")
 @click.option("--listen", required=True, metavar="ADDRESS", help="unix:PATH or HOST:PORT.")
 @click.option("--engine", type=click.Choice(["embedded", "dpdk"]), default="embedded", show_default=True, help="What executes the pipeline.")
-def command(listen: str, engine: str) -> None:
+@click.option("--real-time", is_flag=True, help="The clock runs by itself, and ports may be bound to Linux interfaces; else time stands still but for tests.")
+def command(listen: str, engine: str, real_time: bool) -> None:
     """Run a switch as a P4Runtime server until SIGTERM; prints "listening on ADDRESS" when it is ready.
 
     The engine dpdk needs what docs/targets.md lists.
@@ -27,7 +28,7 @@ def command(listen: str, engine: str) -> None:
     try:
         if engine == "dpdk":
             _start_dpdk()
-        server = serve(listen, Options(engine=engine))
+        server = serve(listen, Options(engine=engine, real_time=real_time))
     except (OSError, RuntimeError, ValueError) as error:
         click.echo(f"calico-p4 target: {listen}: {error}", err=True)
         sys.exit(1)

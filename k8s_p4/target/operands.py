@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from k8s_p4.target.spec import Field, Spec, Struct, fail, number
 
-_USER_METADATA: Final = "local_metadata_"
+USER_METADATA: Final = "local_metadata_"
 
 WORD = 64  # the widest operand of arithmetic, jumps and registers, in bits
 
@@ -165,7 +165,7 @@ def packed(refs: list[Ref]) -> str:
 
 def metadata_names(fields: Sequence[Field], old_names: dict[str, str]) -> tuple[tuple[str, int], ...]:
     """(name, bytes) of each field: in the P4 source for user metadata (p4c's prefix and shortening undone), else as in the assembly."""
-    return tuple((full.removeprefix(_USER_METADATA), field.bits // 8) for field, full in _full_names(fields, old_names))
+    return tuple((full.removeprefix(USER_METADATA), field.bits // 8) for field, full in _full_names(fields, old_names))
 
 
 def told_metadata(fields: Sequence[Field], old_names: dict[str, str]) -> tuple[tuple[int, str, int], ...]:
@@ -173,7 +173,7 @@ def told_metadata(fields: Sequence[Field], old_names: dict[str, str]) -> tuple[t
     own; all fields of an assembly that has none."""
     every = tuple((index, *named) for index, named in enumerate(metadata_names(fields, old_names)))
     full = _full_names(fields, old_names)
-    return tuple(told for told, (_field, name) in zip(every, full, strict=True) if name.startswith(_USER_METADATA)) or every
+    return tuple(told for told, (_field, name) in zip(every, full, strict=True) if name.startswith(USER_METADATA)) or every
 
 
 def _full_names(fields: Sequence[Field], old_names: dict[str, str]) -> list[tuple[Field, str]]:

@@ -109,6 +109,23 @@ def test_a_meter_of_rate_0_is_refused(session: Session) -> None:
     assert session.refusals(meter(session, 0, 5)) == [(code_pb2.INVALID_ARGUMENT, message)]
 
 
+def test_by_the_machine_s_clock() -> None:
+    """Nobody's clock but the processor's: what is learned expires in its own time, meters fill by it."""
+    target = InProcessTarget(Options(engine="dpdk", real_time=True))
+    with opened(target.channel, artefacts.p4info(), CONFIG) as session:
+        frame, port = session.allow_one()
+        assert session.bench.inject(port, frame).outputs
+        before = session.bench.learned()
+        assert len(before) == 2 and all(30 < entry.expires_in_seconds <= 120 for entry in before), before
+        assert session.bench.clear_learned() == 2 and session.bench.learned() == []
+        assert session.bench.restore_learned(before) == 2 and len(session.bench.learned()) == 2
+        session.write(meter(session, 1, 5))
+        assert 5 <= sum(1 for _ in range(1000) if session.bench.inject(port, frame).outputs) < 1000
+        with pytest.raises(grpc.RpcError, match="runs by itself"):
+            session.bench.set_time(1)
+    target.stop()
+
+
 def test_learned_entries_are_put_back(session: Session) -> None:
     """As they were, for the time they had left."""
     frame, port = session.allow_one()
@@ -153,13 +170,15 @@ def session_library() -> object:
 def test_the_command(tmp_path: object) -> None:
     """As a process of its own, reached over a socket."""
     address = f"unix:{tmp_path}/target.sock"
-    command = [sys.executable, "-m", "calico_p4", "target", "--engine", "dpdk", "--listen", address]
+    command = [sys.executable, "-m", "calico_p4", "target", "--engine", "dpdk", "--real-time", "--listen", address]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline() == f"listening on {address}\n"
         channel = grpc.insecure_channel(address)
         with opened(channel, artefacts.p4info(), CONFIG) as session:
             frame, port = session.allow_one()
             assert EmbeddedClient(channel).inject(port, frame).outputs
+            with pytest.raises(grpc.RpcError, match="runs by itself"):
+                session.bench.set_time(1)
         channel.close()
         process.terminate()
     assert process.returncode == 0
@@ -170,5 +189,5 @@ def test_without_what_it_needs(tmp_path: object) -> None:
     command = [sys.executable, "-m", "calico_p4", "target", "--engine", "dpdk", "--listen", f"unix:{tmp_path}/target.sock"]
     result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert result.returncode == 1
-    assert "no libdpdk: rte_swx_pipeline.c of DPDK 22.11's source package is not in" in result.stderr
+    assert "no libdpdk: rte_swx_pipeline_internal.h of DPDK 22.11's source package is not in" in result.stderr
     assert "Traceback" not in result.stderr

@@ -160,8 +160,8 @@ class JudgedMachine(Machine):
         elif ours.outcome == SENT and ours.sent_frame() != theirs.sent_frame():
             yield f"frame {ours.sent_frame().hex()}, DPDK: {theirs.sent_frame().hex()}"
         if LOOP not in (ours.outcome, theirs.outcome):
-            for (name, _), mine, other in zip(self.metadata_fields, ours.metadata, theirs.metadata, strict=True):
-                if mine != other:
+            for (name, _), mine, other, kept in zip(self.metadata_fields, ours.metadata, theirs.metadata, self.swx.kept, strict=True):
+                if mine != other and kept:
                     yield f"metadata {name}: {mine:#x}, DPDK: {other:#x}"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
+from k8s_p4.target.dpdk.places import Layout
 from k8s_p4.target.instructions import key_refs
 from k8s_p4.target.match import Identity
 from k8s_p4.target.operands import WORD, Scope
 from k8s_p4.target.runtime import TableState
+from k8s_p4.target.spec import Spec
 
 HIGHEST_PRIORITY = (1 << 29) - 2
 """rte_acl's bound, less the one that stands for none."""
@@ -120,14 +121,23 @@ class Arguments:
         return tuple(get(data, place) for place in self._places)
 
 
-def metadata_reader(scope: Scope) -> Callable[[bytes], list[int]]:
-    """A function from the bytes of the metadata to its fields' values, in the order of declaration."""
-    places, at = [], 0
-    for field in scope.metadata.fields:
-        places.append((at, at + field.bits // 8, field.bits <= WORD))
-        at += field.bits // 8
+class MetadataReader:
+    """The metadata of an assembly, from the bytes of where they are kept: DPDK's metadata, then each scratch header."""
 
-    def read(data: bytes) -> list[int]:
-        return [int.from_bytes(data[first:end], "little" if little else "big") for first, end, little in places]
+    def __init__(self, spec: Spec, layout: Layout) -> None:
+        found: dict[tuple[str, str], Place] = {}
+        at = 0
+        for header, fields in (("", layout.metadata), *layout.scratch.items()):
+            for name, bits in fields:
+                found[header, name] = Place(at, bits // 8, "big" if header or bits > WORD else "little")
+                at += bits // 8
+        self.size = at
+        self._places = {field.name: found[layout.places[field.name]] for field in spec.structs[spec.metadata].fields}
 
-    return read
+    def value(self, data: bytes, name: str) -> int:
+        """One field."""
+        return get(data, self._places[name])
+
+    def values(self, data: bytes) -> list[int]:
+        """All fields, in the order of declaration; where several share a place, that of the last which was written."""
+        return [get(data, place) for place in self._places.values()]

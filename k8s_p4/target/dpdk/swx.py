@@ -11,15 +11,15 @@ from typing import Any, NamedTuple, overload
 from k8s_p4.target.dpdk import library
 from k8s_p4.target.dpdk.build import DpdkMissing
 from k8s_p4.target.dpdk.journal import Journal
-from k8s_p4.target.dpdk.keys import Arguments, KeyLayout, SwxKey, metadata_reader
+from k8s_p4.target.dpdk.keys import Arguments, KeyLayout, MetadataReader, SwxKey
 from k8s_p4.target.dpdk.legal import legalise
+from k8s_p4.target.dpdk.program import open_pipeline
 from k8s_p4.target.errors import LoadError, invalid
 from k8s_p4.target.externs import Meter
 from k8s_p4.target.match import Entry, Identity
 from k8s_p4.target.operands import Scope
 from k8s_p4.target.options import Options
 from k8s_p4.target.runtime import LOOP, Machine, Packet, TableState
-from k8s_p4.target.spec import parse
 
 _DATA_SIZE = 4096
 _NUMBERS = itertools.count(1)
@@ -135,19 +135,23 @@ class Swx:
         legal = legalise(text, machine.spec)
         try:
             self._library = library.start()
-            self._handle = library.open_pipeline(f"pipeline{next(_NUMBERS)}", legal, self._library, options.poison)
+            self._handle = open_pipeline(f"pipeline{next(_NUMBERS)}", legal.spec, self._library, options)
         except (DpdkMissing, ValueError) as error:
             raise LoadError(str(error)) from None
         self._close = weakref.finalize(self, self._library.engine_close, self._handle)
-        scope = Scope(parse(legal))
+        scope = Scope(legal.spec)
         self._tables = [_Table(state, KeyLayout(scope, state, _lpm_width(state, lpm_widths))) for state in machine.table_list]
-        # The field that the rewriting added stands last, and nobody asks for it.
-        self._metadata_size = sum(field.bits for field in machine.spec.structs[machine.spec.metadata].fields) // 8
-        self._read_metadata = metadata_reader(Scope(machine.spec))
+        self._metadata = MetadataReader(machine.spec, legal.layout)
+        self.kept = tuple(field.name not in legal.layout.shared for field in machine.spec.structs[machine.spec.metadata].fields)
+        """Of each metadata field of the assembly, whether its value is there at the end of a packet."""
+        self._port = legal.port
         self._actions = {name: self._action(name, len(action.widths)) for name, action in machine.actions.items()}
         self._by_number = {arguments.number: (name, arguments) for name, arguments in self._actions.items()}
         learners = [table for table in self._tables if table.learns]
         self._learners = {table.state.spec.name: (number, table.layout) for number, table in enumerate(learners)}
+        for number, table in enumerate(learners):
+            if self._library.engine_learner_check(self._handle, number, table.layout.size):
+                raise LoadError(f"DPDK keeps what {table.state.spec.name} learns otherwise than release 22.11 does")
         self.registers: dict[str, Registers] = {name: Registers(self, name, len(cells)) for name, cells in machine.registers.items()}
 
     def _action(self, name: str, arguments: int) -> Arguments:
@@ -252,14 +256,15 @@ class Swx:
         """One frame through the program, after what was written before it; `now` in ns of virtual time."""
         self.commit()
         packet = _Packet(frame, port, now, False)
-        packet.reader = self._read_metadata
+        packet.reader = self._metadata.values
         answer = self._library.engine_run(self._handle, port, frame, len(frame), now)
         if not answer:
             packet.outcome = LOOP
             return packet
         result = answer.contents
-        packet.outcome, packet.port_out, packet.passes = result.outcome, result.port, result.passes
-        packet.raw = ctypes.string_at(result.metadata, self._metadata_size)
+        packet.outcome, packet.passes = result.outcome, result.passes
+        packet.raw = ctypes.string_at(result.metadata, self._metadata.size)
+        packet.port_out = self._metadata.value(packet.raw, self._port) if self._port else 0
         # What is sent is complete: nothing is left to be put behind it.
         packet.frame = ctypes.string_at(result.frame, result.length) if result.outcome == library.SENT else b""
         return packet
