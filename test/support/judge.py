@@ -18,6 +18,8 @@ from k8s_p4.target.spec import Spec
 
 _BUCKETS = 0x1000
 """Of a table that learns: DPDK writes all of its memory at the start, so a judge's are small."""
+_KEYS = 0x4000
+"""The most that any other table of a judge holds, for the same reason."""
 _GRAIN_NS = 10**9 // 16
 OUTCOMES = {1: "sent", 2: "dropped", 3: "short frame", 4: "no port", 5: "loop"}
 
@@ -47,8 +49,9 @@ class Tally:
 
 
 def small(assembly: str) -> str:
-    """The assembly with small tables where it learns."""
-    return re.sub(r"^(learner .*?\tsize )0x\w+", rf"\g<1>{_BUCKETS:#x}", assembly, flags=re.MULTILINE | re.DOTALL)
+    """The assembly with small tables."""
+    sizes = re.compile(r"^(learner|table)( .*?\tsize )(0x\w+)", re.MULTILINE | re.DOTALL)
+    return sizes.sub(lambda found: f"{found[1]}{found[2]}{_BUCKETS if found[1] == 'learner' else min(int(found[3], 16), _KEYS):#x}", assembly)
 
 
 class Both(MutableSequence[int]):
@@ -99,6 +102,8 @@ class JudgedMachine(Machine):
         if packet.outcome == SHORT_FRAME:
             self._last = self._judge_short(packet, frame, now) or before
             return packet
+        if refused := self.swx.commit():
+            raise RuntimeError(f"not judged: DPDK refuses entries, of which a judge's tables hold {_KEYS}: {', '.join(refused)}")
         theirs = self.swx.run(frame, port, now)
         Tally.packets += 1
         self._judged += 1

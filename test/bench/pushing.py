@@ -1,0 +1,85 @@
+"""The driver's client against a plain loop: `python -m test.bench.pushing [ENGINE ...]`.
+
+Entries/s for 10,000 entries over a socket into a target of its own process, empty before: by the driver's pusher, from rows in its tracker
+to confirmed entries, and by a loop that sends the same Writes, built before. Rounds take turns, so that what disturbs disturbs both;
+the ratio is that of the medians. Prints one JSON object.
+"""
+
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from calico_p4.p4runtime.client import open_channel
+from calico_p4.push import BATCH, Pusher
+from calico_p4.switch import Switch, _update, pipeline_cookie
+from datastore.tracker import Op, Tracker
+from k8s_p4 import artefacts
+from test.bench.bench_target import rows_of
+from test.bench.engines import ENTRIES, TABLES, config
+
+ROUNDS = 5
+
+
+@contextlib.contextmanager
+def target(engine: str) -> Iterator[Switch]:
+    """A target of its own process, and a client that is primary."""
+    with tempfile.TemporaryDirectory() as folder:
+        address = f"unix:{folder}/target.sock"
+        command = [sys.executable, "-m", "calico_p4", "target", "--engine", engine, "--listen", address]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None and process.stdout.readline() == f"listening on {address}\n"
+            channel = open_channel(address)
+            switch = Switch(channel, channel.close)
+            switch.client.arbitrate()
+            yield switch
+            switch.close()
+            process.terminate()
+
+
+def push(switch: Switch, rows: Sequence[Any]) -> float:
+    """Seconds of the driver's pusher."""
+    tracker = Tracker()
+    tracker.desired.load(rows)
+    pusher = Pusher(tracker, switch.write)
+    start = time.perf_counter()
+    pusher.push_all()
+    spent = time.perf_counter() - start
+    assert pusher.writes.inserted == len(rows) and not tracker.pending_count()
+    return spent
+
+
+def loop(switch: Switch, requests: Sequence[Sequence[bytes]]) -> float:
+    """Seconds of a loop over Writes that are there."""
+    start = time.perf_counter()
+    for request in requests:
+        assert not any(switch.client.write(request))
+    return time.perf_counter() - start
+
+
+def emptied(switch: Switch, run: Callable[[Switch], float]) -> float:
+    """What a run takes on a pipeline without entries."""
+    switch.client.set_pipeline(artefacts.p4info(), config(), pipeline_cookie())
+    return run(switch)
+
+
+def measured(engine: str, table: str) -> dict[str, float]:
+    """Entries/s of both, and the ratio."""
+    rows = [(table, *rows_of(table, row)) for row in range(ENTRIES)]
+    rows = [(name, tuple((0, 0) if part is None else part for part in key), value) for name, key, value in rows]
+    updates = [_update(Op("insert", *row)) for row in rows]
+    requests = [updates[at : at + BATCH] for at in range(0, ENTRIES, BATCH)]
+    with target(engine) as switch:
+        spent = [(emptied(switch, partial(push, rows=rows)), emptied(switch, partial(loop, requests=requests))) for _ in range(ROUNDS)]
+    ours, plain = (statistics.median(each) for each in zip(*spent, strict=True))
+    return {"driver": round(ENTRIES / ours), "plain loop": round(ENTRIES / plain), "ratio": round(plain / ours, 2)}
+
+
+if __name__ == "__main__":
+    print(json.dumps({engine: {table: measured(engine, table) for table in TABLES} for engine in sys.argv[1:] or ("embedded", "dpdk")}, indent=1))
