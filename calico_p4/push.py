@@ -4,6 +4,7 @@ A refused update stays pending with its error, and the endpoints that could be w
 written. They stay closed until a later try carries the update out or the intent no longer asks for it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
@@ -12,7 +13,7 @@ from typing import Any
 from calico_p4.order import LEVELS, level, of_level
 from calico_p4.p4runtime.errors import RequestRefused, misjudged
 from calico_p4.quarantine import bindings_to_close
-from datastore.tracker import Op, Tracker
+from datastore.tracker import Kind, Op, Tracker
 from translator.stages import STAGES
 
 BATCH = 1000
@@ -40,6 +41,12 @@ class Writes:
     inserted: int = 0
     modified: int = 0
     deleted: int = 0
+
+    def add(self, done: Mapping[Kind, int]) -> None:
+        """Count updates that were carried out, by kind."""
+        self.inserted += done["insert"]
+        self.modified += done["modify"]
+        self.deleted += done["delete"]
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name, as the replay contract has them."""
@@ -132,9 +139,12 @@ class Pusher:
         except RequestRefused as error:
             return self._divide(batch, error)
         self._whole_refusals = 0
+        if results.count(None) == len(batch):
+            self._confirm(batch)
+            return []
         for op, refusal in zip(batch, results, strict=True):
             if refusal is None:
-                self._confirm(op)
+                self._confirm([op])
             else:
                 self._fail(op, refusal)
         return [(op, refusal) for op, refusal in zip(batch, results, strict=True) if refusal is not None]
@@ -161,27 +171,20 @@ class Pusher:
         for op in ops:
             there = self._tracker.actual.get(op.table, op.key)
             if there == op.value:
-                self._confirm(op)
+                self._confirm([op])
             else:
                 found.append(op._replace(kind="delete" if op.value is None else "insert" if there is None else "modify"))
         return found
 
-    def _confirm(self, op: Op) -> None:
-        self._tracker.confirm(op)
-        self._refused.pop((op.table, op.key), None)
-        self._count(op)
+    def _confirm(self, batch: Sequence[Op]) -> None:
+        self._tracker.confirm_all(batch)
+        for op in batch if self._refused else ():
+            self._refused.pop((op.table, op.key), None)
+        self.writes.add(Counter([op.kind for op in batch]))
 
     def _fail(self, op: Op, error: str) -> None:
         self._tracker.fail(op, error)
         self._refused[op.table, op.key] = op
-
-    def _count(self, op: Op) -> None:
-        if op.kind == "insert":
-            self.writes.inserted += 1
-        elif op.kind == "modify":
-            self.writes.modified += 1
-        else:
-            self.writes.deleted += 1
 
     def _close(self) -> None:
         """Take the bindings away that depend on a refused row."""

@@ -6,9 +6,9 @@ dictionary entry, and the pending operations are read off the differing keys, so
 never to the state.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Key = Hashable
 Value = Hashable
@@ -23,6 +23,9 @@ class Op(NamedTuple):
     table: str
     key: Key
     value: Value | None
+
+
+_NOTHING: Any = object()
 
 
 @dataclass(slots=True)
@@ -53,10 +56,13 @@ class _Table:
     def _settle(self, key: Key, wanted: Value | None, there: Value | None) -> None:
         if wanted == there:
             self.differs.pop(key, None)
-            if not self.differs:  # a dict keeps the room it once had: a snapshot's worth of it
-                self.differs = {}
+            self.shrink()
         else:
             self.differs[key] = there
+
+    def shrink(self) -> None:
+        if not self.differs:  # a dict keeps the room it once had: a snapshot's worth of it
+            self.differs = {}
 
 
 class Tracker:
@@ -81,9 +87,10 @@ class Tracker:
     def pending_in(self, table: str) -> Iterator[Op]:
         """Yield what has to be written to one table; what is confirmed or applied meanwhile does not disturb."""
         rows = _table(self._tables, table)
+        desired = rows.desired
         for key in list(rows.differs):
-            if key in rows.differs:
-                yield _op(table, key, rows.desired.get(key), rows.differs[key])
+            if (there := rows.differs.get(key, _NOTHING)) is not _NOTHING:
+                yield _op(table, key, desired.get(key), there)
 
     def pending_count(self) -> int:
         """Return how many writes are due."""
@@ -101,6 +108,21 @@ class Tracker:
         self._tables[op.table].learn(op.key, op.value)
         if self._errors:
             self._errors.pop((op.table, op.key), None)
+
+    def confirm_all(self, ops: Sequence[Op]) -> None:
+        """As ``confirm`` for each."""
+        tables = self._tables
+        for _, name, key, value in ops:
+            table = tables[name]
+            if table.desired.get(key) == value:  # nothing else was desired since
+                table.differs.pop(key, None)
+            else:
+                table.learn(key, value)
+        for name in {op.table for op in ops}:
+            tables[name].shrink()
+        if self._errors:
+            for op in ops:
+                self._errors.pop((op.table, op.key), None)
 
     def fail(self, op: Op, error: str) -> None:
         """Record that the target refused ``op``: it stays pending, with the reason, until confirmed or no longer wanted."""

@@ -12,6 +12,7 @@ fields are left out (P4Runtime specification, sections "Bytestrings" and "Match 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
@@ -72,7 +73,7 @@ class Table:
     Attributes: `name` (the alias in P4Info), `id`, `size`, `fields`, `actions` by short name, `ternary` (keys end with a priority), `owner`.
     """
 
-    __slots__ = ("_action_encoders", "_action_names", "_field_encoders", "_head", "actions", "fields", "id", "name", "owner", "size", "ternary")
+    __slots__ = ("_action_encoders", "_action_names", "_field_encoders", "_head", "_match", "actions", "fields", "id", "name", "owner", "size", "ternary")
 
     def __init__(self, name: str, schema: TableSchema) -> None:
         self.name, self.id, self.size, self.fields = name, schema.id, schema.size, schema.fields
@@ -81,6 +82,7 @@ class Table:
         self.owner = OWNERS[name]
         self._head = _ENTRY_TABLE_ID + _varint(schema.id)
         self._field_encoders = tuple(_MAKERS[field.kind](field) for field in schema.fields)
+        self._match = _joined(self._field_encoders, self.ternary)
         self._action_encoders = {action.name: _action_encoder(action) for action in schema.actions}
         self._action_names = {action.id: action.name for action in schema.actions}
 
@@ -123,14 +125,6 @@ class Table:
             raise RowError(f"{self.name}: priority: {entry.priority} is not between 1 and 2147483647")
         return (*key, entry.priority), self._decode_action(entry.action.action)
 
-    def _match(self, key: Key) -> bytes:
-        encoders = self._field_encoders
-        if len(key) != len(encoders):
-            raise IndexError
-        if len(encoders) == 1:
-            return encoders[0](key[0])
-        return b"".join([encode(part) for encode, part in zip(encoders, key, strict=True)])
-
     def _decode_action(self, action: Any) -> Value:
         name = self._action_names.get(action.action_id)
         if name is None:
@@ -160,6 +154,17 @@ class Table:
             if not (isinstance(given, int) and 0 <= given < 1 << param.bits):
                 return RowError(f"{self.name}: {value[0]}: {param.name}: {given!r} is no value of {param.bits} bits")
         return RowError(f"{self.name}: {value[0]}: {len(value) - 1} parameters, not {len(params)}: {value} ({error})")
+
+
+def _joined(encoders: tuple[_Encoder, ...], ternary: bool) -> _Encoder:
+    """Encoder of a key, but for its priority. Raises ValueError for another number of items, and what the encoders raise."""
+    if len(encoders) == 1:
+        (only,) = encoders
+        return lambda key: only(*key)
+    if ternary:  # what follows a rule's list is mostly what follows another's
+        first, rest = encoders[0], functools.lru_cache(4096)(_joined(encoders[1:], False))
+        return lambda key: first(key[0]) + rest(key[1:])
+    return lambda key: b"".join([encode(part) for encode, part in zip(encoders, key, strict=True)])
 
 
 def _refuses(encode: _Encoder, part: Any) -> bool:
@@ -218,26 +223,28 @@ def _lpm_encoder(field: Field) -> _Encoder:
     return encode
 
 
-def _ternary_encoder(field: Field) -> _Encoder:
-    """The same few values come again and again, so what was made is kept; bounded, for a field of ports has many."""
-    bits = field.bits
-    head = _MATCH_FIELD_ID + _varint(field.id)
-    made: dict[tuple[int, int], bytes] = {(0, 0): b""}
+class _Ternaries(dict[tuple[int, int], bytes]):
+    """A field's matches that were made: the same few values come again and again. Bounded, for a field of ports has many."""
 
-    def encode(ternary: tuple[int, int]) -> bytes:
-        if (known := made.get(ternary)) is not None:
-            return known
+    def __init__(self, field: Field) -> None:
+        super().__init__({(0, 0): b""})
+        self._bits = field.bits
+        self._head = _MATCH_FIELD_ID + _varint(field.id)
+
+    def __missing__(self, ternary: tuple[int, int]) -> bytes:
         value, mask = ternary
-        if value & ~mask or mask >> bits or value < 0:
+        if value & ~mask or mask >> self._bits or value < 0:
             raise ValueError
         content = _framed(_KIND_VALUE, _canonical(value)) + _framed(_KIND_MASK, _canonical(mask))
-        if len(made) > 65536:
-            made.clear()
-            made[0, 0] = b""
-        encoded = made[ternary] = _framed(_ENTRY_MATCH, head + _framed(_MATCH_KIND["ternary"], content))
+        if len(self) > 65536:
+            self.clear()
+            self[0, 0] = b""
+        encoded = self[ternary] = _framed(_ENTRY_MATCH, self._head + _framed(_MATCH_KIND["ternary"], content))
         return encoded
 
-    return encode
+
+def _ternary_encoder(field: Field) -> _Encoder:
+    return _Ternaries(field).__getitem__
 
 
 def _action_encoder(action: Action) -> _Encoder:
@@ -279,6 +286,7 @@ def _one_param_encoder(head: bytes, param: Field) -> _Encoder:
     return encode
 
 
+@functools.lru_cache(65536)
 def _priority(priority: int) -> bytes:
     if not 0 < priority < 1 << 31:
         raise ValueError

@@ -4,6 +4,7 @@ Synchronous: the driver has nothing else to do while a Write is under way. The o
 losing the primary role is noticed at once. Section numbers are those of the P4Runtime specification 1.4.
 """
 
+import functools
 import queue
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -51,9 +52,15 @@ def encode_update(kind: str, entry: bytes) -> bytes:
     WriteRequest.updates is field 4, Update.type 1 and .entity 2, Entity.table_entry 2; building the messages takes thrice as long.
     Raises IndexError for an entry of 16 KiB or more, which no table has.
     """
-    entity = b"\x12" + _LENGTH[len(entry)] + entry
-    update = _UPDATE_TYPE[kind] + b"\x12" + _LENGTH[len(entity)] + entity
-    return b"\x22" + _LENGTH[len(update)] + update
+    return _head(kind, len(entry)) + entry
+
+
+@functools.cache
+def _head(kind: str, length: int) -> bytes:
+    """What stands before an entry of that many bytes; there are not many lengths."""
+    entity = b"\x12" + _LENGTH[length]
+    update = _UPDATE_TYPE[kind] + b"\x12" + _LENGTH[len(entity) + length] + entity
+    return b"\x22" + _LENGTH[len(update) + length] + update
 
 
 class Client:

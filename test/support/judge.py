@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, MutableSequence
+from dataclasses import replace
 from typing import Any
 
 from k8s_p4.target import engines
@@ -85,7 +86,7 @@ class JudgedMachine(Machine):
         text = small(text)
         for _, learner in self.learners():
             learner.resize(_BUCKETS)
-        self.swx = Swx(text, self, options, lpm_widths)
+        self.swx = Swx(text, self, replace(options, real_time=False), lpm_widths)
         # The program counts in the lists themselves; whoever else sets an element sets DPDK's too.
         self.registers = {name: Both(cells, self.swx.registers[name]) for name, cells in self.registers.items()}
         for name, array in self.meters.items():
@@ -97,13 +98,12 @@ class JudgedMachine(Machine):
 
     def run(self, frame: bytes, port: int, now: int, trace: bool = False) -> Packet:
         """As `Machine.run`; raises Disagreement."""
-        before = self._last
         packet = super().run(frame, port, now, trace)
-        if packet.outcome == SHORT_FRAME:
-            self._last = self._judge_short(packet, frame, now) or before
-            return packet
         if refused := self.swx.commit():
             raise RuntimeError(f"not judged: DPDK refuses entries, of which a judge's tables hold {_KEYS}: {', '.join(refused)}")
+        if packet.outcome == SHORT_FRAME:
+            self._judge_short(packet, frame, now)
+            return packet
         theirs = self.swx.run(frame, port, now)
         Tally.packets += 1
         self._judged += 1
@@ -113,23 +113,18 @@ class JudgedMachine(Machine):
             raise Disagreement("\n  ".join((f"the executor and DPDK differ: {where}", *differences)))
         return packet
 
-    def _judge_short(self, packet: Packet, frame: bytes, now: int) -> list[int]:
+    def _judge_short(self, packet: Packet, frame: bytes, now: int) -> None:
         """A frame that ends before its headers do: DPDK goes on with bytes that are not the frame's, so only what leaves can be compared.
 
-        It may count and learn, where the executor does neither; so it is asked only while nothing is learned. Returns the metadata that the
-        next packet meets if nothing is poisoned; none if DPDK was not asked.
+        It may count and learn, where the executor does neither, so it is only tried. What it left in the metadata is what the next
+        packet meets if nothing is poisoned.
         """
         Tally.short += 1
-        if any(True for _, learner in self.learners() for _ in learner.live(now)):
-            return []
-        theirs = self.swx.run(frame, packet.port_in, now)
-        self.swx.forget()
-        for name, cells in self.registers.items():
-            for index, cell in enumerate(cells if len(cells) <= 64 else ()):
-                self.swx.registers[name][index] = cell
+        theirs = self.swx.run(frame, packet.port_in, now, trial=True)
         if theirs.outcome == SENT:
             raise Disagreement(f"a frame cut short left DPDK by port {theirs.port_out}: {frame.hex()} into port {packet.port_in}")
-        return theirs.metadata
+        if theirs.metadata:
+            self._last = [other if kept else mine for mine, other, kept in zip(packet.metadata, theirs.metadata, self.swx.kept, strict=True)]
 
     def _counters(self) -> Iterator[str]:
         """Small arrays after each packet; of the others, from time to time, what we say is not 0."""
@@ -175,7 +170,7 @@ def _counted(cells: list[int]) -> list[int]:
 
 
 def _forget_together(name: str, learner: Learner, swx: Swx) -> None:
-    """What a learner is told to forget or to learn, DPDK forgets or learns."""
+    """What a learner is told to forget or to learn, DPDK forgets or learns; and how many buckets it has."""
 
     class Together(Learner):
         __slots__ = ()
@@ -183,6 +178,10 @@ def _forget_together(name: str, learner: Learner, swx: Swx) -> None:
         def clear(self) -> int:
             swx.forget()
             return super().clear()
+
+        def resize(self, size: int) -> None:
+            swx.shrink(name, size)
+            super().resize(size)
 
         def forget(self) -> None:
             for learned in list(swx.learned(name, 0)):

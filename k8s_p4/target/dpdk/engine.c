@@ -511,6 +511,21 @@ engine_learn(struct engine *e, uint32_t learner, uint64_t ns, const uint8_t *key
 	return 0;
 }
 
+/* Use only so many buckets of a learner, a power of two of at most those it was made with; what it learned is gone. */
+int
+engine_shrink(struct engine *e, uint32_t learner, uint32_t buckets)
+{
+	struct learner_table *t = learner_get(e, learner);
+	size_t made = (t->total_size - sizeof(*t)) >> t->bucket_size_log2;
+
+	if (!buckets || buckets > made || (buckets & (buckets - 1)))
+		return -EINVAL;
+	t->n_buckets = buckets;
+	t->bucket_mask = buckets - 1;
+	memset(t + 1, 0, made << t->bucket_size_log2);
+	return 0;
+}
+
 /* Forget everything learned. */
 void
 engine_forget(struct engine *e)
@@ -679,4 +694,48 @@ engine_run(struct engine *e, uint32_t port, const uint8_t *frame, uint32_t lengt
 	e->p->threads[0].ip = e->p->instructions;
 	e->p->threads[0].recirculate = 0;
 	return NULL;
+}
+
+/* What a packet may change: arrays, configured meters, learned entries. `back`: from the copy, else to it. Returns its size. */
+static size_t
+state_move(struct engine *e, uint8_t *copy, bool back)
+{
+	struct rte_swx_pipeline *p = e->p;
+	struct meter_profile *profile;
+	uint32_t i, array, index;
+	size_t at = 0;
+
+#define MOVE(place, size) do { \
+		if (copy) \
+			memcpy(back ? (void *)(place) : &copy[at], back ? &copy[at] : (void *)(place), size); \
+		at += size; \
+	} while (0)
+	for (i = 0; i < p->n_regarrays; i++)
+		MOVE(p->regarray_runtime[i].regarray, (p->regarray_runtime[i].size_mask + 1) * sizeof(uint64_t));
+	TAILQ_FOREACH(profile, &p->meter_profiles, node)
+		if (sscanf(profile->name, "%u %u", &array, &index) == 2)
+			MOVE(&p->metarray_runtime[array].metarray[index], sizeof(struct meter));
+	for (i = 0; i < p->n_learners; i++) {
+		struct learner_table *t = learner_get(e, i);
+
+		MOVE(t + 1, t->n_buckets << t->bucket_size_log2);
+	}
+#undef MOVE
+	return at;
+}
+
+/* As engine_run, but that it leaves no trace. */
+struct result *
+engine_try(struct engine *e, uint32_t port, const uint8_t *frame, uint32_t length, uint64_t ns)
+{
+	uint8_t *copy = malloc(state_move(e, NULL, false));
+	struct result *result = NULL;
+
+	if (copy) {
+		state_move(e, copy, false);
+		result = engine_run(e, port, frame, length, ns);
+		state_move(e, copy, true);
+		free(copy);
+	}
+	return result;
 }

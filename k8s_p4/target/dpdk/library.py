@@ -52,6 +52,7 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
         ("engine_learner_check", status, (handle, number, number)),
         ("engine_learned", ctypes.c_int64, (handle, number, ctypes.c_int64, wide, data, ctypes.POINTER(wide), data, ctypes.POINTER(wide))),
         ("engine_unlearn", None, (handle, number, ctypes.c_int64)),
+        ("engine_shrink", status, (handle, number, number)),
         ("engine_learn", status, (handle, number, wide, data, wide, data, wide)),
         ("engine_meter", status, (handle, text, number, wide, wide, wide, wide, wide)),
         ("engine_metered", status, (handle, text, number, ctypes.POINTER(wide))),
@@ -64,6 +65,7 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
         ("engine_read", status, (handle, text, number, ctypes.POINTER(wide))),
         ("engine_write", status, (handle, text, number, wide)),
         ("engine_run", ctypes.POINTER(Result), (handle, number, data, number, wide)),
+        ("engine_try", ctypes.POINTER(Result), (handle, number, data, number, wide)),
     ):
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments

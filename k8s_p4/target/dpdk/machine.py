@@ -83,6 +83,10 @@ class SwxLearner(Learner):
             self._swx.unlearn(self._state.spec.name, learned.place)
         return len(held)
 
+    def resize(self, size: int) -> None:
+        """Fewer buckets; raises ValueError for more."""
+        self._swx.shrink(self._state.spec.name, size)
+
     def live(self, now: int) -> Iterator[LearnedEntry]:
         """The entries that have not expired."""
         return (self._entry(learned, now) for learned in self._swx.learned(self._state.spec.name, now))

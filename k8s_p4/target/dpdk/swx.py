@@ -15,7 +15,7 @@ from k8s_p4.target.dpdk.keys import Arguments, KeyLayout, MetadataReader, SwxKey
 from k8s_p4.target.dpdk.legal import legalise
 from k8s_p4.target.dpdk.program import open_pipeline
 from k8s_p4.target.errors import LoadError, invalid
-from k8s_p4.target.externs import Meter
+from k8s_p4.target.externs import Meter, round_up
 from k8s_p4.target.match import Entry, Identity
 from k8s_p4.target.operands import Scope
 from k8s_p4.target.options import Options
@@ -223,6 +223,11 @@ class Swx:
         """Forget one learned entry, by its place."""
         self._library.engine_unlearn(self._handle, self._learners[table][0], place)
 
+    def shrink(self, table: str, size: int) -> None:
+        """Let a table that learns have no more than so many buckets. Raises ValueError if it has fewer; what it learned is gone."""
+        if self._library.engine_shrink(self._handle, self._learners[table][0], round_up(size)):
+            raise ValueError(f"{table}: it has fewer than {size} buckets")
+
     def learn(self, table: str, learned: tuple[int, str, tuple[int, ...]], left: int, now: int) -> bool:
         """Put (packed key, action, parameters) into a table that learns, for `left` ns; False if its bucket is full."""
         number, layout = self._learners[table]
@@ -252,12 +257,13 @@ class Swx:
         """Forget everything learned."""
         self._library.engine_forget(self._handle)
 
-    def run(self, frame: bytes, port: int, now: int) -> Packet:
-        """One frame through the program, after what was written before it; `now` in ns of virtual time."""
+    def run(self, frame: bytes, port: int, now: int, trial: bool = False) -> Packet:
+        """One frame through the program, after what was written before it; `now` in ns. A `trial` counts and learns nothing."""
         self.commit()
         packet = _Packet(frame, port, now, False)
         packet.reader = self._metadata.values
-        answer = self._library.engine_run(self._handle, port, frame, len(frame), now)
+        run = self._library.engine_try if trial else self._library.engine_run
+        answer = run(self._handle, port, frame, len(frame), now)
         if not answer:
             packet.outcome = LOOP
             return packet
