@@ -30,6 +30,7 @@ from datastore.tracker import Change, Op, Tracker
 from felix_proto.types import Payload, WorkloadEndpointID
 from k8s_p4.rows import TABLES
 from translator import Translator
+from translator.epoch import VERDICTS, verdicts
 from translator.service_flows import stale
 from translator.services import TABLES as SERVICE_TABLES
 from translator.stages import BY_NAME
@@ -148,9 +149,9 @@ class Driver:
                 self.read_back()
             return
         self.hits.harvest(self._switch.client, self.translator)  # before the numbers of unused slots are given out again
-        self._carry_out(self.translator.rest())
+        self._carry_out(self.translator.rest(), neutral=True)
         if self.tracker.pending_count():
-            self.pusher.converge()
+            self._converge()
         self._set_meters()
         self._forget_stale()
         if self._untrimmed:
@@ -171,11 +172,27 @@ class Driver:
         if not self._ids_known and rows_there and self.tracker.pending_count():
             self.pusher.close_all()
         self.meters.forget(empty=self._switch.fresh)
-        self._switch.fresh = False
+        fresh, self._switch.fresh = self._switch.fresh, False
         self._ids_known = True
-        self.pusher.converge()
+        self._converge(fresh)
         self._resynced = self._untrimmed = True
         self._set_meters()
+
+    def _converge(self, fresh: bool = False) -> None:
+        """Push all that is pending; where flows are judged again, they are if verdicts were among it. ``fresh``: there are no flows yet."""
+        due = 0 if fresh else self._verdicts_due()
+        if due:
+            self.translator.epoch.prepare()
+            self._allocator.flush()
+        self.pusher.converge()
+        if due and self._verdicts_due() < due:
+            self.pusher.push(self.tracker.desired.apply(self.translator.epoch.move()))
+
+    def _verdicts_due(self) -> int:
+        """Count the pending writes that verdicts go by; 0 where nobody asks."""
+        if not self.translator.epoch.judges_again:
+            return 0
+        return sum(1 for table in VERDICTS for _ in self.tracker.pending_in(table))
 
     def _read_late(self) -> None:
         """Compare the tables of services when what they should hold is known: until then what an earlier run left there works on."""
@@ -231,8 +248,8 @@ class Driver:
     def _read(self, table: str) -> Mapping[Any, Any]:
         return self._switch.read(table)
 
-    def _carry_out(self, transactions: Iterable[Sequence[Change]]) -> None:
-        """Push transactions in order; the first ones of all are compared with the target as a whole."""
+    def _carry_out(self, transactions: Iterable[Sequence[Change]], neutral: bool = False) -> None:
+        """Push transactions in order; the first ones of all are compared with the target as a whole. ``neutral``: they change no verdict."""
         if not self._resynced:
             for changes in transactions:
                 self.tracker.desired.load(changes)
@@ -240,6 +257,9 @@ class Driver:
             self.read_back()
             return
         transactions = list(transactions)
+        if not neutral and any(map(verdicts, transactions)):
+            self.translator.epoch.prepare()
+            transactions.append(self.translator.epoch.move())
         self._allocator.flush()
         waiting = iter(transactions)
         try:

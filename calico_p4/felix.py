@@ -23,7 +23,7 @@ from calico_p4.metrics import CONTENT_TYPE, Metrics
 from calico_p4.p4runtime.tls import Tls
 from calico_p4.ports import load_ports
 from calico_p4.replay import open_allocator
-from calico_p4.settings import NONE, BadSettings, Settings, gathered, settled
+from calico_p4.settings import NONE, BadSettings, Settings, gathered, handed_on, settled
 from calico_p4.switch import open_switch
 from datastore.allocator import AllocatorError
 from felix_proto.framing import ByteStream
@@ -64,7 +64,7 @@ def drive(settings: Settings, ports: Sequence[Mapping[str, Any]], frames: ByteSt
         settings.target, open_allocator(settings.state), ports, send, kubernetes=_unless_none(settings.kubernetes), fib=_unless_none(settings.fib),
         interfaces=_unless_none(settings.interfaces),
         opener=lambda target: open_switch(target, tls), metrics=metrics, replace_pipeline=settings.foreign_pipeline == "replace",
-        rule_hits=settings.rule_hits == "true",
+        rule_hits=settings.rule_hits == "true", config=handed_on(settings),
     )  # fmt: skip
     live.driver.delete_foreign = settings.foreign_entries == "delete"
     servers = [_answer_questions(settings.admin, live), _serve(settings.metrics, live, metrics)]

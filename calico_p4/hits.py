@@ -11,7 +11,7 @@ from typing import Any
 
 from k8s_p4.schema import COUNTERS
 
-FLOW_EVENTS = ("learned", "clashed", "refused")
+FLOW_EVENTS = ("learned", "clashed", "refused", "judged again")
 """By index of the counter `flows` (k8s_p4/p4/core/flow.p4)."""
 
 Path = tuple[Any, ...]
@@ -78,7 +78,8 @@ def _by_stage(slots: Iterable[Slot]) -> dict[str, list[int]]:
 
 
 def flow_events(client: Any) -> dict[str, int]:
-    """Return what became of new flows: learned, dropped because they clashed, refused by a full table. Raises TargetError."""
+    """Return what became of new flows: learned, dropped because they clashed, refused by a full table; and of
+    those that another policy met: accepted once more. Raises TargetError."""
     number, _size = COUNTERS["flows"]
     counts = client.read_counters(number, range(len(FLOW_EVENTS)))
     return {name: counts[index] for index, name in enumerate(FLOW_EVENTS)}

@@ -27,6 +27,7 @@ from calico_p4.log import get_logger
 from calico_p4.metrics import Metrics, rule_totals
 from calico_p4.netlink import Follower
 from calico_p4.p4runtime.errors import TargetError
+from calico_p4.settings import laid_over
 from calico_p4.switch import PipelineMismatch, Switch, open_switch
 from datastore.allocator import Allocator
 from felix_proto.decode import DecodeError, Decoder
@@ -66,13 +67,14 @@ class Live:
         metrics: Metrics | None = None,
         replace_pipeline: bool = False,
         rule_hits: bool = False,
+        config: Mapping[str, str] | None = None,
     ) -> None:
         """``send`` writes a frame to Felix; ``kubernetes`` is where services come from (`kubernetes.client.configuration`), ``fib`` the protocols of
-        kernel routes to mirror (`fib.protocols_of`), ``interfaces`` the rules by which the kernel's are ports (`port_rules`). ``netns``, ``clock`` (seconds), ``opener`` (of a switch by its address) and ``rng`` are for tests."""
+        kernel routes to mirror (`fib.protocols_of`), ``interfaces`` the rules by which the kernel's are ports (`port_rules`), ``config`` what is laid over Felix's configuration. ``netns``, ``clock`` (seconds), ``opener`` (of a switch by its address) and ``rng`` are for tests."""
         self._target, self._send, self._clock, self._open = target, send, clock, opener
         self._inflow = Inflow()
         self._replace_pipeline, self._rule_hits = replace_pipeline, rule_hits
-        self._decoder = Decoder()
+        self._decoder, self._config = Decoder(), config or {}
         self._log = get_logger()
         self._status = status.StatusReporter(clock())
         self.driver = Driver(None, allocator, ports)
@@ -154,7 +156,7 @@ class Live:
         log.at(frame.index)
         try:
             message = self._decoder.decode(frame)
-            payload = message.payload
+            payload = laid_over(message.payload, self._config)
             log.at(frame.index, message.sequence_number)
             self.history.note(frame.index, payload)
             if self.metrics is not None:

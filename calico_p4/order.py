@@ -47,7 +47,8 @@ ORDER: Final = (
     Line(("connection_limit",), "by the endpoint's number, and before anything leads to it"),
     Line(("local_v4", "local_v6", "route_v4", "route_v6"), "leads packets to a next hop or tunnel, and to an endpoint whose policy is bound"),
     Line(_families("service", "floating", "masquerade"), "sends packets to backends and endpoints, under another address: routes to them are there"),
-    Line(("port",), "opens the endpoint's own side, last of all"),
+    Line(("port",), "opens the endpoint's own side, last of all that lets packets pass"),
+    Line(("epoch",), "makes established flows be judged again: what they are judged by is there"),
 )  # fmt: skip
 """Inserts and modifies from first to last; deletes from last to first, after all of them."""
 

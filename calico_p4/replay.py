@@ -17,12 +17,13 @@ from calico_p4.kubernetes_file import Event, load_events
 from calico_p4.p4runtime.errors import TargetError, raise_target_error
 from calico_p4.packets import Packet, load_packets
 from calico_p4.ports import load_ports
+from calico_p4.settings import BadSettings, as_of_felix, laid_over
 from calico_p4.switch import Switch, open_switch
 from datastore.allocator import Allocator, AllocatorError
 from felix_proto.decode import DecodeError, Decoder
 from felix_proto.framing import FrameError
 from felix_proto.recordings import read_recording
-from felix_proto.types import ConfigUpdate, Message, Payload
+from felix_proto.types import Message
 from k8s_p4.rows import TABLES
 
 FLUSH_FRAMES = 100
@@ -96,8 +97,16 @@ def load_inputs(options: Options) -> Inputs:
     """Read the files that were given. Raises BadFile."""
     ports = load_ports(options.ports) if options.ports else []
     objects = load_events(options.k8s) if options.k8s else []
-    config = load_json(options.config, "config") if options.config else {}
+    config = _load_config(options.config) if options.config else {}
     return Inputs(load_packets(options.packets) if options.packets else [], ports, objects, config)
+
+
+def _load_config(path: str) -> Mapping[str, str]:
+    """Read a configuration file: Felix's names, and the driver's settings by theirs. Raises BadFile."""
+    try:
+        return as_of_felix(load_json(path, "config"))
+    except BadSettings as error:
+        raise BadFile(f"{path}: {error}") from error
 
 
 def open_allocator(state: str | None) -> Allocator:
@@ -174,7 +183,7 @@ class Replay:
 
     def _take(self, message: Message) -> None:
         was_in_sync = self.driver.store.in_sync
-        self.driver.apply(self._configured(message.payload))
+        self.driver.apply(laid_over(message.payload, self._config))
         self._applied += 1
         self._kubernetes()
         if self.driver.store.in_sync and (not was_in_sync or self._applied - self._flushed >= self._options.flush):
@@ -190,12 +199,6 @@ class Replay:
         """Tell of the Kubernetes objects whose place in the recording this is."""
         while self._objects and self._objects[0].after <= self._applied:
             self._objects.popleft().apply(self.driver.store.kubernetes)
-
-    def _configured(self, payload: Payload) -> Payload:
-        """Lay the configuration file over Felix's configuration."""
-        if not self._config or not isinstance(payload, ConfigUpdate):
-            return payload
-        return payload._replace(config=tuple(sorted({**dict(payload.config), **self._config}.items())))
 
     def _send_due(self) -> None:
         """Send the packets whose place in the recording this is."""

@@ -15,12 +15,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from felix_proto.types import ConfigUpdate, Payload
+
 PREFIX = "CALICO_P4_"
 FELIX_PREFIX = "p4"
 FILE = "CALICO_P4_CONFIG"
 NOT_SETTINGS = frozenset((FILE, "CALICO_P4_RECORD_DIR", "CALICO_P4_DPDK_SOURCE"))
 """Variables of the same prefix that the driver has no part in."""
 NONE = "none"
+KEEP, REEVALUATE = "keep", "reevaluate"
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("auto", "json", "text")
 YES_NO = ("false", "true")
@@ -47,6 +50,9 @@ class Settings:
     interfaces: str = _setting(NONE, 'which interfaces of the kernel are ports ("eth0=uplink", "vf*=workload@name+16"); or none: they are not watched')
     metrics: str = _setting("127.0.0.1:9095", "where /metrics, /livez and /readyz are served over HTTP: HOST:PORT, or none")
     rule_hits: str = _setting("false", "whether /metrics has a line for every rule that was met", YES_NO)
+    established_connections: str = _setting(
+        KEEP, "what a change of policy does to established connections: nothing (keep), or their next packets are judged by it (reevaluate)", (KEEP, REEVALUATE)
+    )
     log_level: str = _setting("info", "least level of log lines", LEVELS)
     log_format: str = _setting("auto", "json, text, or auto: text on a terminal, else JSON", FORMATS)
     foreign_pipeline: str = _setting("keep", "what to do with a target that runs another pipeline: keep (report it) or replace", ("keep", "replace"))
@@ -104,6 +110,25 @@ def from_felix(config: Mapping[str, str]) -> list[Said]:
     for name, value in ours.items():
         bare = name.removeprefix(FELIX_PREFIX).strip("_")
         found.append(_said(plain.get(bare.replace("_", ""), bare), value, "Felix", name))
+    return found
+
+
+def handed_on(settings: Settings) -> dict[str, str]:
+    """What the translator asks for among Felix's configuration, wherever it was said: only what differs from the default."""
+    return {"p4established_connections": settings.established_connections} if settings.established_connections != KEEP else {}
+
+
+def laid_over(payload: Payload, config: Mapping[str, str]) -> Payload:
+    """Return a message with ``config`` laid over the configuration that is in it, if one is."""
+    if not config or not isinstance(payload, ConfigUpdate):
+        return payload
+    return payload._replace(config=tuple(sorted({**dict(payload.config), **config}.items())))
+
+
+def as_of_felix(config: Mapping[str, str]) -> dict[str, str]:
+    """Return a configuration in which settings may stand by their own names, with them as Felix hands them on. Raises BadSettings."""
+    found = {FELIX_PREFIX + name if name in NAMES else name: value for name, value in config.items()}
+    from_felix(found)
     return found
 
 

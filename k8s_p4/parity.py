@@ -13,12 +13,12 @@ from typing import Any, Final, NamedTuple
 
 from k8s_p4 import artefacts
 
-_LEARNED: Final = r"(forth_v[46]|back_v[46]|is_closing_v[46]|remembered_v[46]|slot_taken)"
+_LEARNED: Final = r"(forth_v[46]|back_v[46]|is_closing_v[46]|is_judged_v[46]|remembered_v[46]|slot_taken)"
 ALLOWED: Final = {
     r"pkg_info: .*": "the name of the architecture",
     r"controller_packet_metadata packet_(in|out): only in v1model": "the way of a packet that would learn to the driver and back",
     rf"action [\w.]*\.{_LEARNED}: param timeout: only in v1model": "v1model can't change an entry's timeout: a packet that finds another one than it should asks for it",
-    r"table [\w.]*\.(flow|closing|affinity|connection)\w+: idle_timeout_behavior .*": "entries that PNA's tables learn and let expire are the driver's on v1model",
+    r"table [\w.]*\.(flow|closing|judged|affinity|connection)\w+: idle_timeout_behavior .*": "entries that PNA's tables learn and let expire are the driver's on v1model",
 }
 """What may differ, as `differences` says it, with the reason."""
 

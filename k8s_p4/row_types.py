@@ -323,6 +323,14 @@ class PassOn(ActionValue):
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyIs(ActionValue):
+    """Action `policy_is(epoch/32)`."""
+
+    NAME: ClassVar[str] = "policy_is"
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class ToInternalV4(ActionValue):
     """Action `to_internal_v4(address/32, source/32)`."""
 
@@ -1184,6 +1192,16 @@ class ForwardEgressRules(TableRow):
 
 
 @dataclass(frozen=True, slots=True)
+class Epoch(TableRow):
+    """Row of `epoch`: ip_version/8 exact."""
+
+    TABLE: ClassVar[str] = "epoch"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (PolicyIs,)
+    ip_version: int
+    action: PolicyIs
+
+
+@dataclass(frozen=True, slots=True)
 class FloatingV4(TableRow):
     """Row of `floating_v4`: address/32 exact."""
 
@@ -1415,6 +1433,7 @@ ROWS: dict[str, type[TableRow]] = {
     "forward_egress.self_class": ForwardEgressSelfClass,
     "forward_egress.peer_class": ForwardEgressPeerClass,
     "forward_egress.rules": ForwardEgressRules,
+    "epoch": Epoch,
     "floating_v4": FloatingV4,
     "service_v4": ServiceV4,
     "service_source_v4": ServiceSourceV4,

@@ -58,6 +58,7 @@ OWNERS: Final[dict[str, str]] = {
     **{f"masquerade_{family}": "translator.masquerade" for family in ("v4", "v6")},
     **{f"masquerade_address_{family}": "translator.nat" for family in ("v4", "v6")},
     "connection_limit": "translator.qos",
+    "epoch": "translator.epoch",
     **{f"{side}_identity_{kind}_{family}": "translator.identity"
        for side in ("src", "dst", "pre_dst") for kind in ("host", "net") for family in ("v4", "v6")},
     **{f"{stage}.{table}": "translator.policy"

@@ -792,6 +792,16 @@ TABLES: dict[str, TableSchema] = {
             Action("pass_on", 0x01160009, (Field("slot", 1, 32, "param"),)),
         ),
     ),
+    "epoch": TableSchema(
+        0x02210021,
+        2,
+        (
+            Field("ip_version", 1, 8, "exact"),
+        ),
+        (
+            Action("policy_is", 0x01210021, (Field("epoch", 1, 32, "param"),)),
+        ),
+    ),
     "floating_v4": TableSchema(
         0x02220001,
         16384,

@@ -7,6 +7,7 @@ from typing import Any
 
 from .degraded import Degraded
 from .dump import Canonical, Resolver
+from .epoch import EpochPart
 from .host_rules import HostRules, deciding_in
 from .names import HOST, endpoint_name, object_name
 from .numbers import Names
@@ -27,6 +28,7 @@ class Translator:
         self.host_rules = HostRules(allocator)
         self.reach = Reach(allocator, self.policy.closed)
         self.services = ServicePart(allocator)
+        self.epoch = EpochPart(allocator)
         self._allocator = allocator
         self._ports: Any = None
 
@@ -45,6 +47,7 @@ class Translator:
         yield self.policy.part()
         yield taken_back
         yield self.services.update(store, dirty, ports)
+        yield self.epoch.update(store, dirty)
 
     @property
     def meters(self) -> Mapping[tuple[str, int], tuple[int, int, int, int]]:
@@ -134,6 +137,8 @@ class Translator:
             return path_text(path[-1:]) if path else f"{table} list {key[0][0]}"
         if table.startswith("host_rule_") and value is not None:
             return self.host_rules.slots.text(value[1])
+        if table == "epoch":
+            return "Setting established_connections"
         if table.endswith(".binding") or table.startswith("source_"):
             return object_name(self._allocator.meaning("endpoint", key[0]))
         if table in SERVICE_TABLES:

@@ -29,6 +29,12 @@ def endpoint_to_host_accepted(config: Mapping[str, str]) -> bool:
     return config.get("DefaultEndpointToHostAction", "Drop").strip().lower() in ("return", "accept")
 
 
+def judges_again(config: Mapping[str, str]) -> bool:
+    """The driver's setting established_connections, as it stands among Felix's own (calico_p4/settings.py): whether it is reevaluate."""
+    said = (value for name, value in config.items() if name.lower().replace("_", "") == "p4establishedconnections")
+    return next(said, "keep").strip().lower() == "reevaluate"
+
+
 def own_node(config: Mapping[str, str]) -> str:
     """FelixHostname: the name of this node, "" before the first ConfigUpdate."""
     return config.get("FelixHostname", "")

@@ -50,6 +50,7 @@ _TABLES: dict[str, tuple[Fields, Mapping[str, Fields]]] = {
             "tunnel_device": (("host_endpoint", "endpoint"),),
         },
     ),
+    "epoch": ((("ip_version", "int"),), {"policy_is": (("epoch", "hidden"),)}),
     "dscp": ((("endpoint", "endpoint"),), {"mark": (("dscp", "int"),)}),
     "connection_limit": ((("owner", "limited"),), {"at_most": (("slots", "int"), ("mask", "int"))}),
     "arp_answer": ((("target", "v4"),), {"arp_reply": (("mac", "mac"),)}),

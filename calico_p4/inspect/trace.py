@@ -154,7 +154,7 @@ def _action(each: LookedUp) -> str:
 
 def _shown(fields: Mapping[str, int]) -> Iterator[str]:
     """Incarnations say nothing but that something is new."""
-    return (f"{name}={'*' if name.endswith('incarnation') else value}" for name, value in fields.items())
+    return (f"{name}={'*' if name.endswith(('incarnation', 'epoch')) else value}" for name, value in fields.items())
 
 
 def describe(sent: Probe) -> Mapping[str, Any]:

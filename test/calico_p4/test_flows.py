@@ -75,7 +75,7 @@ def test_counts(bench: Bench) -> None:
     for sport in (1, 2, 3):
         assert talk.udp(ONE, TWO, sport).allows
     counted = {item["event"]: item["flows"] for item in flow_counts(scene(bench))}
-    assert counted == {"learned": 2, "clashed": 0, "refused": 1, "live halves": 4, "expired halves": 0}
+    assert counted == {"learned": 2, "clashed": 0, "refused": 1, "judged again": 0, "live halves": 4, "expired halves": 0}
     talk.wait(31)
     talk.learned()
     counted = {item["event"]: item["flows"] for item in flow_counts(scene(bench))}

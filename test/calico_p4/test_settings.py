@@ -46,7 +46,9 @@ def test_felix_counts_before_the_environment_and_that_before_the_file(tmp_path: 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_setting_has_its_name_in_each_place(name: str, tmp_path: Path):
-    value = {"log_level": "debug", "log_format": "json", "rule_hits": "true", "foreign_pipeline": "replace", "foreign_entries": "delete"}.get(name, "x")
+    of = {"log_level": "debug", "log_format": "json", "rule_hits": "true", "foreign_pipeline": "replace", "foreign_entries": "delete",
+          "established_connections": "reevaluate"}  # fmt: skip
+    value = of.get(name, "x")
     (tmp_path / "c.json").write_text(json.dumps({name: value}))
     for said in (
         gathered({f"CALICO_P4_{name.upper()}": value}), gathered({}, {f"p4{name.replace('_', '')}": value}), gathered({}, {f"p4_{name}": value}),

@@ -17,10 +17,10 @@ HOOKS = ("untracked_ingress", "untracked_egress", "pre_dnat", "forward_ingress",
 """Stages that only host endpoints have."""
 TABLES_OF_THE_HOUSE += [f"{stage}.{table}" for stage in (*ENDPOINT_STAGES, *HOOKS) for table in ("binding", "self_class", "peer_class", "rules")]
 
-TABLES_OF_THE_HOUSE += ["connection_limit", "host_rule_v4", "host_rule_v6"]
+TABLES_OF_THE_HOUSE += ["connection_limit", "epoch", "host_rule_v4", "host_rule_v6"]
 TABLES_OF_THE_HOUSE += [f"{table}_{family}" for family in ("v4", "v6")
                         for table in ("service", "service_source", "backend", "affinity_backend", "floating", "masquerade", "masquerade_address")]  # fmt: skip
-LEARNERS = ["flow_v4", "flow_v6", "closing_v4", "closing_v6", "affinity_v4", "affinity_v6", "connection_slot"]
+LEARNERS = ["flow_v4", "flow_v6", "closing_v4", "closing_v6", "judged_v4", "judged_v6", "affinity_v4", "affinity_v6", "connection_slot"]
 
 
 def test_manifest_names_the_present_sources_and_artefacts() -> None:
@@ -73,14 +73,14 @@ def test_p4info_has_the_tables_of_the_house() -> None:
 
 def test_what_learns_is_marked_and_takes_no_rows() -> None:
     marked = {table.preamble.alias for table in artefacts.p4info().tables if "@learns" in table.preamble.annotations}
-    learning = set(re.findall(r"^learner pipeline_(?:flow|closing|nat|connections_connection_slot)_(\w+) {$", artefacts.read(artefacts.SPEC).decode(), re.MULTILINE))
+    learning = set(re.findall(r"^learner pipeline_(?:flow|closing|judged|nat|connections_connection_slot)_(\w+) {$", artefacts.read(artefacts.SPEC).decode(), re.MULTILINE))
     assert marked == learning == set(LEARNERS)
     assert not marked & schema.TABLES.keys()
 
 
 def test_every_default_is_constant_and_no_entry_may_have_it() -> None:
     actions = {action.preamble.id: action.preamble.alias for action in artefacts.p4info().actions}
-    harmless = {"ask_nets", "ask_routes", "no_tunnel_here", "behind_nobody", "no_identity", "keep", "nd_unknown", "clear", "learn_v4", "learn_v6", "close_v4", "close_v6",
+    harmless = {"ask_nets", "ask_routes", "no_tunnel_here", "behind_nobody", "no_identity", "keep", "nd_unknown", "clear", "learn_v4", "learn_v6", "close_v4", "close_v6", "judge_v4", "judge_v6", "for_good",
                 "not_floating", "no_service", "gone", "no_pool", "remember_v4", "remember_v6", "take_slot", "unlimited", "unmarked", "outside_cluster", "no_service_there", "no_host_rule"}  # fmt: skip
     closing = {"unknown_port", "arp_unknown", "no_way_back", "spoofed", "no_route", "unbound", "no_rule", "neighbour_unknown", "stranger", "not_made",
                "source_out_of_range", "no_backend", "no_candidate"}  # fmt: skip

@@ -193,7 +193,7 @@ def test_every_table_has_one_owner_and_every_owner_a_table() -> None:
     p4info = artefacts.p4info()
     with_key = {table.preamble.alias: table for table in p4info.tables if table.match_fields and "@learns" not in table.preamble.annotations}
     assert set(OWNERS) == set(with_key) == set(TABLES) == set(row_types.ROWS)
-    assert {table.preamble.alias for table in p4info.tables} - set(with_key) == {"init", "flow_v4", "flow_v6", "closing_v4", "closing_v6", "affinity_v4", "affinity_v6", "connection_slot"}
+    assert {table.preamble.alias for table in p4info.tables} - set(with_key) == {"init", "flow_v4", "flow_v6", "closing_v4", "closing_v6", "judged_v4", "judged_v6", "affinity_v4", "affinity_v6", "connection_slot"}
     assert {name: table.preamble.id for name, table in with_key.items()} == {name: t.id for name, t in TABLES.items()}
     assert len(BY_ID) == len(TABLES)
 

@@ -1,5 +1,6 @@
 """Random conversations, changes of policy and passing time: what the pipeline says of each packet, and what it makes of it, is what the
-model of flows says. Once without translation, once with a service, floating addresses and masquerade by four ports."""
+model of flows says. Once without translation, once with a service, floating addresses and masquerade by four ports; and that once more with
+established flows judged again when policy changes."""
 
 from __future__ import annotations
 
@@ -88,10 +89,21 @@ def chosen(outcome: Outcome, packet: Said, version: int) -> Said | None:
 
 
 def change_policy(rng: Random, bench: Bench, model: FlowModel) -> None:
-    """Turn one direction of one workload around."""
+    """Turn one direction of one workload around; now and then none, and the policy has another number all the same."""
+    if model.epoch:
+        change_epoch(bench, model)
+        if rng.random() < 0.3:
+            return
     way = (rng.choice(("one", "two")), rng.choice(("egress", "ingress")))
     model.denied ^= {way}
     (deny if way in model.denied else allow)(bench, PARTIES[way[0]], way[1])
+
+
+def change_epoch(bench: Bench, model: FlowModel) -> None:
+    """Another number for the policy."""
+    model.epoch += 1
+    for family in (4, 6):
+        bench.row("epoch", (family,), ("policy_is", model.epoch))
 
 
 def translate(bench: Bench, version: int) -> None:
@@ -106,20 +118,22 @@ def translate(bench: Bench, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [4, 6], ids=["v4", "v6"])
-@pytest.mark.parametrize("nat", [Nat(), NAT], ids=["plain", "translated"])
-def test_random_conversations(version: int, nat: Nat) -> None:
-    told = converse(version, nat, STEPS)
+@pytest.mark.parametrize(("nat", "again"), [(Nat(), False), (NAT, False), (NAT, True)], ids=["plain", "translated", "judged_again"])
+def test_random_conversations(version: int, nat: Nat, again: bool) -> None:
+    told = converse(version, nat, STEPS, again)
     words = ("new", "denied", "established", "no_port", "clash") if nat.pool else ("new", "denied", "established")
     assert all(told[word] for word in words), told
 
 
-def converse(version: int, nat: Nat, steps: int) -> Counter[str]:
-    """Random conversations against the model; returns what was said how often."""
+def converse(version: int, nat: Nat, steps: int, again: bool) -> Counter[str]:
+    """Random conversations against the model; returns what was said how often. ``again``: established flows are judged again."""
     rng = Random(SEED * 10 + version)
     bench = Bench()
     talk, model, told = Talk(bench, version), FlowModel(nat=nat), Counter[str]()
     if nat.pool:
         translate(bench, version)
+    if again:
+        change_epoch(bench, model)
     before: list[Said] = []
     for step in range(steps):
         if rng.random() < 0.1:

@@ -43,6 +43,7 @@ class Flow:
     runs_out: float
     lasts: float
     closing_until: float = -1.0
+    judged: int = 0
 
     def direction(self, said: Said) -> int:
         """1: as the first packet, 2: the other way, 0: another flow's. To oneself, from a port to that port, is its own answer."""
@@ -65,9 +66,11 @@ class Nat:
 
 @dataclass
 class FlowModel:
-    """The node: ``denied`` holds (party, "egress" or "ingress")."""
+    """The node: ``denied`` holds (party, "egress" or "ingress"). ``epoch`` counts policies, where a flow lives on only if the present one
+    has accepted it: whoever began it must have spoken under it; 0 where a flow that was accepted once lives on."""
 
     denied: set[tuple[str, str]] = field(default_factory=set)
+    epoch: int = 0
     nat: Nat = field(default_factory=Nat)
     flows: list[Flow] = field(default_factory=list)
 
@@ -80,13 +83,17 @@ class FlowModel:
             return self._begins(said, now, seen)
         leaves = (flow.left if direction == 1 else flow.first.turned())._replace(flags=said.flags)
         closing = flow.closing_until > now
-        if not (opens and closing):
-            self._goes_on(flow, direction, said, now, closing)
-            return "established", leaves
-        if self._denied(said.src, leaves.dst):
+        reopens = opens and closing
+        judged = flow.judged == self.epoch and not reopens
+        if not judged and self._denied(said.src, leaves.dst):
             return "denied", None
-        flow.closing_until, flow.runs_out = now + 10, now + 120
-        return "new", leaves
+        if reopens or direction == 1:
+            flow.judged = self.epoch
+        if reopens:
+            flow.closing_until, flow.runs_out = now + 10, now + 120
+        else:
+            self._goes_on(flow, direction, said, now, closing)
+        return "established" if judged else "new", leaves
 
     def _begins(self, said: Said, now: float, seen: Said | None) -> tuple[str, Said | None]:
         lonely = said.what == "reply" or RST in said.flags
@@ -110,7 +117,7 @@ class FlowModel:
         if not lonely and not self._free(left):
             return "clash", None
         if not lonely:
-            self.flows.append(Flow(said.tuple(), left.tuple(), now + (120 if said.what == "tcp" else 30), 30))
+            self.flows.append(Flow(said.tuple(), left.tuple(), now + (120 if said.what == "tcp" else 30), 30, judged=self.epoch))
         return "new", left
 
     def _denied(self, src: str, dst: str) -> bool:

@@ -6,7 +6,11 @@
 //       back           that of the answers
 //   closing_v4/v6  (the same key)                            a TCP flow that saw FIN or RST lately
 //
-// All four learn: no driver writes them. A packet that hits flow passes over policy, and starts the
+//   epoch          (exact IP version)   for drivers that want established flows judged again when policy changes
+//       policy_is      the number of the present policy; no row: accepted once is accepted for good
+//   judged_v4/v6   (the same key, epoch)   a flow that this policy has accepted
+//
+// All but epoch learn: no driver writes them. A packet that hits flow passes over policy, and starts the
 // timeouts of both entries anew. A flow is learned when every stage has accepted its first packet;
 // a bucket that is full refuses, and the packet passes all the same: the flow is then judged packet
 // by packet, and what answers it is judged as new.
@@ -15,6 +19,10 @@
 // its key is in closing; an opening SYN is judged as new meanwhile. If the flow was not closed after
 // all (a forged RST, one side that goes on sending), it outlives its entry in closing and
 // is prolonged again.
+//
+// Where there is an epoch, a flow found counts as established if its key is in judged under that epoch. If it is not, the packet is
+// judged as new, but with the translation that the flow has. What began the flow and is accepted puts both keys
+// into judged; an answer that comes first puts none.
 //
 // Tracked: TCP, UDP, SCTP, and echo requests of ICMP and ICMPv6, by identifier. All else is judged packet
 // by packet.
@@ -36,6 +44,7 @@ const bit<8> FLOW_BACK = 2;
 const bit<32> FLOW_LEARNED = 0;
 const bit<32> FLOW_CLASHED = 1;
 const bit<32> FLOW_REFUSED = 2;
+const bit<32> FLOW_JUDGED_AGAIN = 3;
 
 // metadata.learn: what a look-up that finds nothing learns
 const bit<8> LEARN_NOTHING = 0;
@@ -223,6 +232,89 @@ control ClosingLookUp(inout metadata_t meta) {
     }
 }
 
+control Epoch(inout metadata_t meta) {
+    @id(ACTION_ID(STAGE_FLOW, 21))
+    action policy_is(bit<32> epoch) {
+        meta.epoch = epoch;
+    }
+
+    @id(ACTION_ID(STAGE_FLOW, 22))
+    action for_good() {
+        meta.epoch = 0;
+    }
+
+    @id(TABLE_ID(STAGE_FLOW, 21))
+    table epoch {
+        key = { meta.ip_version: exact @name("ip_version"); }
+        actions = { policy_is; @defaultonly for_good; }
+        const default_action = for_good();
+        size = SIZE_EPOCH;
+    }
+
+    apply {
+        epoch.apply();
+        meta.epoch_v4 = meta.epoch;
+        meta.epoch_v6 = meta.epoch;
+    }
+}
+
+#define JUDGED_LEARNER(family, number, KEY)                                            \
+    @id(ACTION_ID(STAGE_FLOW, number##6))                                              \
+    action is_judged_##family(LEARNED_ONLY) {                                          \
+        meta.judged = 1;                                                               \
+        if (meta.timeout_judged != TIMEOUT_LEAVE) {                                    \
+            SET_TIMEOUT(meta.timeout_judged)                                           \
+        }                                                                              \
+    }                                                                                  \
+    @id(ACTION_ID(STAGE_FLOW, number##7))                                              \
+    action judge_##family() {                                                          \
+        meta.judged = 0;                                                               \
+        if (meta.judge == 1) {                                                         \
+            LEARN(QUOTED(is_judged_##family), {}, meta.timeout_judged)                 \
+        }                                                                              \
+    }                                                                                  \
+    @id(TABLE_ID(STAGE_FLOW, number##3))                                               \
+    @learns                                                                            \
+    table judged_##family {                                                            \
+        key = { KEY }                                                                  \
+        actions = { @tableonly is_judged_##family; @defaultonly judge_##family; }      \
+        const default_action = judge_##family();                                       \
+        LEARNS                                                                         \
+        size = SIZE_FLOW;                                                              \
+    }
+
+control JudgedLookUp(inout metadata_t meta) {
+    JUDGED_LEARNER(v4, 0, FLOW_KEY_V4 meta.epoch_v4: exact @name("epoch");)
+    JUDGED_LEARNER(v6, 1, meta.epoch_v6: exact @name("epoch"); FLOW_KEY_V6)
+
+    apply {
+        if (meta.ip_version == 4) {
+            judged_v4.apply();
+        } else {
+            judged_v6.apply();
+        }
+    }
+}
+
+// The epoch before the one asked for last. What a flow that is judged again has there is of no more use.
+control EpochBefore(inout metadata_t meta) {
+    apply {
+        meta.epoch_v4 = meta.epoch_v4 - 1;
+        meta.epoch_v6 = meta.epoch_v6 - 1;
+        meta.timeout_judged = TIMEOUT_10;
+    }
+}
+
+// A packet that may have to be judged first prolongs nothing yet.
+control JudgedFirst(inout metadata_t meta) {
+    apply {
+        if (meta.judged == 0) {
+            meta.timeout_forth = TIMEOUT_LEAVE;
+            meta.timeout_back = TIMEOUT_LEAVE;
+        }
+    }
+}
+
 // The tuple of the packet on the wire; of what answers it, once it is translated. Who owns the source on the
 // wire was asked last (the sender need not own its address), and is who a translated answer goes to.
 control AskOwnTuple(inout metadata_t meta) {
@@ -367,10 +459,13 @@ control FlowTimeouts(inout metadata_t meta) {
         meta.timeout_forth = TIMEOUT_KEEP;
         meta.timeout_back = TIMEOUT_KEEP;
         meta.timeout = TIMEOUT_FIRST;
+        meta.timeout_judged = TIMEOUT_ECHO;
         if (meta.protocol == PROTOCOL_UDP) {
             meta.timeout_back = TIMEOUT_UDP;
+            meta.timeout_judged = TIMEOUT_UDP;
         } else if (meta.protocol == PROTOCOL_SCTP) {
             meta.timeout_back = TIMEOUT_SCTP;
+            meta.timeout_judged = TIMEOUT_SCTP;
         } else if (meta.protocol == PROTOCOL_TCP) {
             meta.timeout = TIMEOUT_TCP_SYN;
             meta.timeout_forth = TIMEOUT_TCP;
@@ -388,6 +483,7 @@ control FlowTimeouts(inout metadata_t meta) {
                 meta.timeout_forth = TIMEOUT_TCP_SYN;
             }
             meta.timeout_back = meta.timeout_forth;
+            meta.timeout_judged = meta.timeout_forth;
         }
     }
 }
@@ -396,8 +492,12 @@ control FlowTimeouts(inout metadata_t meta) {
 control FlowFound(inout metadata_t meta) {
     apply {
         if (meta.flow != FLOW_NONE && meta.opens == 0) {
-            meta.established = 1;
-            meta.reason = REASON_ESTABLISHED;
+            if (meta.epoch != 0 && meta.judged == 0) {
+                meta.rejudged = 1;
+            } else {
+                meta.established = 1;
+                meta.reason = REASON_ESTABLISHED;
+            }
         }
     }
 }
@@ -406,6 +506,7 @@ control FlowFound(inout metadata_t meta) {
 control NotFound(inout metadata_t meta) {
     apply {
         meta.opens = 0;
+        meta.rejudged = 0;
         if (meta.own_protocol == PROTOCOL_ECHO_REPLY) {
             meta.tracked = 0;
         } else if (meta.tcp_flags & TCP_RST != 0) {
@@ -416,14 +517,28 @@ control NotFound(inout metadata_t meta) {
 
 // What is to be learned, or prolonged, under the tuple of the answer: this packet went all the way.
 control FlowAccepted(inout metadata_t meta) {
+    bit<8> goes_on;
+
     apply {
+        goes_on = meta.established | meta.rejudged;
         meta.learn = LEARN_BACK;
-        if (meta.established == 1) {
+        meta.judge = 1;
+        if (goes_on == 1) {
+            if (meta.timeout_judged == TIMEOUT_LEAVE) {
+                // What is learned needs a timeout, and how long the flow lives is not known. One that is not judged
+                // anew has learned what it needs.
+                meta.timeout_judged = TIMEOUT_TCP;
+                if (meta.established == 1) {
+                    meta.timeout_judged = TIMEOUT_LEAVE;
+                    meta.judge = 0;
+                }
+            }
             if (meta.flow == FLOW_BACK) {
                 // Both halves get what this direction gives. But an answer does not learn the first half: who
                 // sent the first packet need not own the address that the answer goes to.
                 meta.timeout_forth = meta.timeout_back;
                 meta.learn = LEARN_NOTHING;
+                meta.judge = 0;
                 meta.answers = 1;
             } else {
                 meta.timeout_back = meta.timeout_forth;
@@ -436,6 +551,7 @@ control FlowAccepted(inout metadata_t meta) {
             if (meta.flow != FLOW_NONE) {
                 meta.timeout_forth = TIMEOUT_TCP_SYN;
                 meta.timeout_back = TIMEOUT_TCP_SYN;
+                meta.timeout_judged = TIMEOUT_TCP_SYN;
                 meta.close = 2;
                 meta.timeout_closing = TIMEOUT_REOPENED;
             }
@@ -443,6 +559,7 @@ control FlowAccepted(inout metadata_t meta) {
             // What is there must be left as it is: it may be another flow's.
             meta.timeout_forth = TIMEOUT_LEAVE;
             meta.timeout_back = TIMEOUT_LEAVE;
+            meta.timeout_judged = meta.timeout;
         }
     }
 }

@@ -177,6 +177,11 @@ struct metadata_t {
     bit<8>   timeout_forth;     // of what is found, by what it is
     bit<8>   timeout_back;
     bit<8>   timeout_closing;
+    bit<32>  epoch;             // of policy, 0: accepted once is accepted for good
+    bit<8>   judged;            // 1: its key is in judged, under that epoch
+    bit<8>   judge;             // 1: a look-up that finds nothing learns
+    bit<8>   rejudged;          // 1: of a flow that present policy has not accepted yet
+    bit<8>   timeout_judged;
     bit<32>  dst_v4;            // on the wire; by the parser
     bit<128> dst_v6;
     bit<8>   answers;           // 1: of an established flow, the other way than its first packet
@@ -254,7 +259,9 @@ struct metadata_t {
     bit<32>  learn_src_v4;
     bit<32>  learn_dst_v4;
 
-    // The keys of the learners, side by side: IPv6 down to the protocol, IPv4 from the incarnations on.
+    // The keys of the learners, side by side: IPv6 down to the protocol, IPv4 from the incarnations on. The epoch
+    // stands at either end, because the keys of flows have none.
+    bit<32>  epoch_v6;
     bit<128> flow_src_v6;
     bit<128> flow_dst_v6;
     bit<32>  flow_src_incarnation;
@@ -264,6 +271,7 @@ struct metadata_t {
     bit<8>   flow_protocol;
     bit<32>  flow_src_v4;
     bit<32>  flow_dst_v4;
+    bit<32>  epoch_v4;
 
     // The key of the rule tables, in order and side by side: the DPDK pipeline compares the whole
     // span of bytes between the first and the last field of a key. All but the list come from

@@ -286,6 +286,29 @@ control Rewrite(inout headers_t hdr, inout metadata_t meta) {
                     }                                                              \
                 }
 
+// Whether what was asked for last has been learned.
+#define IS_LEARNED                                                                 \
+                if (meta.rejudged == 0) {                                          \
+                    flow.apply(meta);                                              \
+                    if (meta.flow == FLOW_NONE) {                                  \
+                        refused = 1;                                               \
+                    }                                                              \
+                }                                                                  \
+                if (meta.epoch != 0) {                                             \
+                    judged.apply(meta);                                            \
+                    if (meta.judged == 0) {                                        \
+                        refused = 1;                                               \
+                    }                                                              \
+                }
+
+// Both keys of a flow that was judged again give way under an epoch before: few policies in a row leave no more than that.
+#define FORGET_EPOCH_BEFORE                                                        \
+                    epoch_before.apply(meta);                                      \
+                    ask_own_tuple.apply(meta);                                     \
+                    judged.apply(meta);                                            \
+                    ask_answer.apply(meta);                                        \
+                    judged.apply(meta);
+
 control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     Ports() ports;
     Neighbour() neighbour;
@@ -322,6 +345,10 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     RelatedFound() related_found;
     FlowLookUp() flow;
     ClosingLookUp() closing;
+    Epoch() epoch;
+    EpochBefore() epoch_before;
+    JudgedLookUp() judged;
+    JudgedFirst() judged_first;
     FlowTimeouts() flow_timeouts;
     FlowFound() flow_found;
     NotFound() not_found;
@@ -416,6 +443,10 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         meta.learn = LEARN_NOTHING;
         meta.close = 0;
         meta.timeout_closing = TIMEOUT_LEAVE;
+        meta.judge = 0;
+        meta.judged = 0;
+        meta.rejudged = 0;
+        meta.timeout_judged = TIMEOUT_LEAVE;
         meta.answers = 0;
         meta.clash = 0;
         meta.stale = 0;
@@ -546,12 +577,16 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         if (meta.state == STATE_ON && meta.excused != EXCUSED_UNTRACKED && meta.tunnel_kind == TUNNEL_NONE) {
             flow_tuple.apply(hdr, meta);
             untranslated.apply(meta);
+            epoch.apply(meta);
             related_goes_back.apply(hdr, meta);
             if (meta.inner == 1) {
                 ask_inner_destination.apply(hdr, meta);
                 owner.apply(meta);
                 ask_inner_answer.apply(hdr, meta);
                 flow.apply(meta);
+                if (meta.epoch != 0) {
+                    judged.apply(meta);
+                }
                 related_found.apply(hdr, meta);
                 // Routing goes by the last answer.
                 move_destination.apply(hdr, meta);
@@ -565,6 +600,10 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
                 closing.apply(meta);
             }
             flow_timeouts.apply(meta);
+            if (meta.epoch != 0) {
+                judged.apply(meta);
+                judged_first.apply(meta);
+            }
             flow.apply(meta);
             flow_found.apply(meta);
             if (meta.flow != FLOW_NONE) {
@@ -686,6 +725,9 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
             }
         }
         if (meta.state == STATE_ON && meta.tracked == 1) {
+            if (meta.rejudged == 1) {
+                flow_timeouts.apply(meta);
+            }
             flow_accepted.apply(meta);
             if (meta.flow != FLOW_NONE) {
                 slot_timeout.apply(meta);
@@ -737,6 +779,9 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
                     }
                 }
             }
+            if (meta.state == STATE_ON && meta.epoch != 0) {
+                judged.apply(meta);
+            }
         }
         if (meta.state == STATE_ON && meta.tracked == 1) {
             if (meta.close != 0) {
@@ -746,31 +791,43 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
             if (meta.close != 0) {
                 closing.apply(meta);
             }
-            if (meta.established == 0) {
-                learn_own_tuple.apply(meta);
-                meta.learn = LEARN_FORTH;
-                if (meta.stale == 1) {
-                    // What leads nowhere gives way soon: what is learned can't be changed.
-                    meta.timeout_forth = TIMEOUT_10;
-                    meta.timeout_back = TIMEOUT_10;
-                }
+            if (meta.rejudged == 1) {
+                // Prolonged only now that policy has accepted it.
                 flow.apply(meta);
-                // Whether both are there now: a full bucket says nothing.
+            }
+            if (meta.established == 0 && meta.judge == 1) {
+                if (meta.epoch != 0) {
+                    judged.apply(meta);
+                }
+                if (meta.rejudged == 0) {
+                    learn_own_tuple.apply(meta);
+                    meta.learn = LEARN_FORTH;
+                    if (meta.stale == 1) {
+                        // What leads nowhere gives way soon: what is learned can't be changed.
+                        meta.timeout_forth = TIMEOUT_10;
+                        meta.timeout_back = TIMEOUT_10;
+                    }
+                    flow.apply(meta);
+                }
+                // Whether all is there now: a full bucket says nothing.
                 meta.learn = LEARN_NOTHING;
+                meta.judge = 0;
                 refused = 0;
-                flow.apply(meta);
-                if (meta.flow == FLOW_NONE) {
-                    refused = 1;
-                }
+                IS_LEARNED
                 ask_answer.apply(meta);
-                flow.apply(meta);
-                if (meta.flow == FLOW_NONE) {
-                    refused = 1;
-                }
-                if (refused == 0) {
-                    COUNT(flows, FLOW_LEARNED)
-                } else {
+                IS_LEARNED
+                if (refused == 1) {
                     COUNT(flows, FLOW_REFUSED)
+                } else if (meta.rejudged == 1) {
+                    COUNT(flows, FLOW_JUDGED_AGAIN)
+                } else {
+                    COUNT(flows, FLOW_LEARNED)
+                }
+                if (meta.rejudged == 1) {
+                    FORGET_EPOCH_BEFORE
+                    FORGET_EPOCH_BEFORE
+                    FORGET_EPOCH_BEFORE
+                    FORGET_EPOCH_BEFORE
                 }
             }
         }

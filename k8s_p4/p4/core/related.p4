@@ -5,7 +5,7 @@
 //
 // Found: accepted as the flow is, and nothing is prolonged; it goes to who sent the quoted packet before that
 // was translated, and quotes it as it was then. Its own source stays a router's, but is translated if it
-// is the quoted destination. Not found: a packet like any other, and never learned.
+// is the quoted destination. Not found, or of a flow that present policy has not accepted yet: a packet like any other, and never learned.
 
 #ifndef CORE_RELATED_P4
 #define CORE_RELATED_P4
@@ -60,6 +60,7 @@ control AskInnerAnswer(in headers_t hdr, inout metadata_t meta) {
         meta.flow_dst_incarnation = meta.dst_incarnation;
         meta.timeout_forth = TIMEOUT_LEAVE;
         meta.timeout_back = TIMEOUT_LEAVE;
+        meta.timeout_judged = TIMEOUT_LEAVE;
         if (hdr.inner_ports.isValid()) {
             meta.flow_src_port = hdr.inner_ports.dst;
             meta.flow_dst_port = hdr.inner_ports.src;
@@ -88,6 +89,9 @@ control RelatedFound(in headers_t hdr, inout metadata_t meta) {
     bit<8> from_quoted;
 
     apply {
+        if (meta.epoch != 0 && meta.judged == 0) {
+            meta.flow = FLOW_NONE;
+        }
         if (meta.flow == FLOW_NONE) {
             meta.inner = 0;
         } else {

@@ -55,6 +55,8 @@
 // last minute, at 1,000 connections/s.
 #define SIZE_FLOW 524288
 #define SIZE_CLOSING 131072
+// IPv4 and IPv6.
+#define SIZE_EPOCH 2
 // Addresses and ports of services: a hundred thousand. Backends: some sixteen buckets for each.
 #define SIZE_SERVICE 131072
 #define SIZE_SERVICE_SOURCE 16384
