@@ -6,13 +6,17 @@ the packet goes on. Expiry has no grain here (DPDK's is about two seconds and ma
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
 
 from k8s_p4.target.externs import crc32, round_up
 from k8s_p4.target.match import Entry
 
 SECOND = 10**9
+# What lives longer is looked at as often as this nevertheless, because its timeout may have become shorter.
+_LOOK = 60 * SECOND
+# Entries looked at for one that is learned, at most: after an idle time many have run out, and the packet waits.
+_LOOKS = 1000
 
 
 class LearnedEntry:
@@ -34,7 +38,7 @@ class Learner:
     `found` and `key` are the state of the last look-up (SWX's mailbox), which learn, rearm and forget work on.
     """
 
-    __slots__ = ("_buckets", "_entries", "_key_bytes", "_mask", "_order", "_per_bucket", "_timeouts", "forgotten", "found", "key", "learned", "refused")
+    __slots__ = ("_buckets", "_due", "_entries", "_key_bytes", "_mask", "_per_bucket", "_seconds", "_timeouts", "forgotten", "found", "key", "learned", "refused")
 
     def __init__(self, size: int, timeouts: list[int], key_bytes: Callable[[int], bytes], per_bucket: int = 4) -> None:
         """`key_bytes` gives a packed key as it lies in memory, which is what the bucket is chosen by; timeouts in seconds."""
@@ -56,7 +60,9 @@ class Learner:
         """Forget everything; returns how many entries there were."""
         count = len(getattr(self, "_entries", ()))
         self._entries: dict[int, LearnedEntry] = {}
-        self._order: deque[LearnedEntry] = deque()
+        # When entries are to be looked at next: each stands in the list of one second, and the seconds in a heap.
+        self._due: dict[int, list[LearnedEntry]] = {}
+        self._seconds: list[int] = []
         self._buckets: dict[int, list[LearnedEntry | None]] = {}
         self.found = None
         self.refused = self.learned = self.forgotten = 0
@@ -83,6 +89,7 @@ class Learner:
 
     def learn(self, entry: Entry, timeout: int, now: int) -> bool:
         """Add or replace the entry of the last look-up's key; False if its bucket is full. `entry` lacks its id (index 2)."""
+        new = self.found is None
         found = self.found or self._place(now)
         if found is None:
             self.refused += 1
@@ -91,6 +98,9 @@ class Learner:
         found.entry = (*entry[:2], number, *entry[3:])
         self.found = found
         self.rearm_new(timeout, now)
+        if new:
+            self._look_later(found, now)
+            self._sweep(now)
         return True
 
     def restore(self, key: int, entry: Entry, left: int, now: int) -> bool:
@@ -111,28 +121,45 @@ class Learner:
                     del self._entries[held.key]
                 learned = bucket[place] = self._entries[self.key] = LearnedEntry(self.key, number, place, now)
                 self.learned += 1
-                self._order.append(learned)
-                self._sweep(now)
                 return learned
         return None
 
+    def _look_later(self, learned: LearnedEntry, now: int) -> None:
+        second = -(-min(learned.expires, now + _LOOK) // SECOND)
+        due = self._due.get(second)
+        if due is None:
+            due = self._due[second] = []
+            heappush(self._seconds, second)
+        due.append(learned)
+
     def _sweep(self, now: int) -> None:
-        """Look at the next two entries, round and round, so that what ran out is gone before many more are learned."""
-        for _ in range(min(2, len(self._order) - 1)):
-            learned = self._order.popleft()
-            if self._entries.get(learned.key) is not learned:
-                continue
-            if learned.expires > now:
-                self._order.append(learned)
-            else:
-                del self._entries[learned.key]
-                self._vacate(learned)
+        """Take out what ran out: memory is that of what lives, whatever comes and goes."""
+        looks = _LOOKS
+        while self._seconds and self._seconds[0] * SECOND <= now:
+            due = self._due[self._seconds[0]]
+            while due and looks:
+                looks -= 1
+                self._look(due.pop(), now)
+            if due:
+                return
+            del self._due[heappop(self._seconds)]
+
+    def _look(self, learned: LearnedEntry, now: int) -> None:
+        """Take an entry out, or look again later. What was forgotten, or learned anew at another place, is only here any more."""
+        there = self._entries.get(learned.key) is learned
+        if there and learned.expires > now:
+            self._look_later(learned, now)
+            return
+        if there:
+            del self._entries[learned.key]
+        self._vacate(learned)
 
     def _vacate(self, learned: LearnedEntry) -> None:
-        bucket = self._buckets[learned.bucket]
-        bucket[learned.place] = None
-        if not any(bucket):
-            del self._buckets[learned.bucket]
+        bucket = self._buckets.get(learned.bucket)
+        if bucket is not None and bucket[learned.place] is learned:
+            bucket[learned.place] = None
+            if not any(bucket):
+                del self._buckets[learned.bucket]
 
     def rearm(self, now: int) -> None:
         """Start the timeout of the entry just found anew; nothing after a miss."""
