@@ -4,18 +4,25 @@ Felix waits for the driver, so it is started before anything is imported that it
 is imported in the thread that does. Copies are taken without waiting; what comes before that thread is ready waits in memory.
 """
 
+from __future__ import annotations
+
 import os
-import threading
 import time
-from collections.abc import Sequence
-from queue import SimpleQueue
+from _queue import SimpleQueue
+from _thread import allocate_lock, start_new_thread
 
 from calico_p4.tools.tee import NOT_STARTED, Driver, Tee, missing_descriptors, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 BACKLOG = 1 << 28
 """Bytes that may wait for the disk; what comes when that is full is not recorded."""
 QUIET_S, LONGEST_S = 0.1, 2.0
 """Copies are written when nothing has come for so long, or the first one has waited so long: while Felix computes, it has the processors."""
+START_QUIET_S, START_LONGEST_S = 1.0, 10.0
+"""The same for the first ones: Felix is silent while it reads its datastore, and no less busy."""
 Copy = tuple[str, int, bytes]
 """frame, answer or k8s; nanoseconds since the start; what came then."""
 
@@ -32,8 +39,8 @@ class Copies:
         self._queue: SimpleQueue[Copy | None] = SimpleQueue()
         self._waiting = 0
         self._last_s = time.monotonic()
-        self._lock = threading.Lock()
-        self._ended = threading.Event()
+        self._lock, self._passing = allocate_lock(), allocate_lock()
+        self._passing.acquire()  # until all has passed
 
     def frames(self, ns: int, data: bytes) -> None:
         """Keep what Felix wrote."""
@@ -67,11 +74,18 @@ class Copies:
         self.failed = reason
         say(text or reason)
 
-    def wait_for_quiet(self) -> None:
+    def wait_for_quiet(self, quiet_s: float = QUIET_S, longest_s: float = LONGEST_S) -> None:
         """Wait until nothing has come for a while, or that takes too long, or all has passed."""
-        until_s = time.monotonic() + LONGEST_S
-        while (left_s := min(self._last_s + QUIET_S, until_s) - time.monotonic()) > 0 and not self._ended.wait(left_s):
+        until_s = time.monotonic() + longest_s
+        while (left_s := min(self._last_s + quiet_s, until_s) - time.monotonic()) > 0 and not self._passed(left_s):
             pass
+
+    def _passed(self, within_s: float) -> bool:
+        """Whether all has passed, or does in so many seconds."""
+        passed = self._passing.acquire(timeout=within_s)
+        if passed:
+            self._passing.release()
+        return passed
 
     def take(self) -> Copy | None:
         """Wait for the next copy, and for quiet if it is the first after some; None is the end."""
@@ -89,7 +103,7 @@ class Copies:
     def end(self, status: int) -> None:
         """All has passed; the driver has ended with ``status``."""
         self.status = status
-        self._ended.set()
+        self._passing.release()
         self._queue.put(None)
 
 
@@ -109,22 +123,26 @@ def record(command: Sequence[str], directory: str | None = None, k8s: str | None
         return NOT_STARTED
     copies = Copies()
     tee = Tee(driver, copies.frames, copies.answers, exit_with_driver)
-    writer = threading.Thread(target=_write, args=(copies, command, directory), daemon=True)
-    writer.start()
+    writing = allocate_lock()
+    writing.acquire()
+    start_new_thread(_write, (copies, command, directory, writing.release))
     if k8s is not None:
-        threading.Thread(target=_read_objects, args=(k8s, copies), daemon=True).start()
+        start_new_thread(_read_objects, (k8s, copies))
     status = tee.run()
     copies.end(status)
-    writer.join(timeout=10)  # Felix waits for our end
+    writing.acquire(timeout=10)  # Felix waits for our end
     return status
 
 
-def _write(copies: Copies, command: Sequence[str], directory: str | None) -> None:
+def _write(copies: Copies, command: Sequence[str], directory: str | None, done: Callable[[], None]) -> None:
     started_s = time.time()
-    copies.wait_for_quiet()
-    from calico_p4.tools.recorder import write
+    try:
+        copies.wait_for_quiet(START_QUIET_S, START_LONGEST_S)
+        from calico_p4.tools.recorder import write
 
-    write(copies, command, directory, started_s)
+        write(copies, command, directory, started_s)
+    finally:
+        done()
 
 
 def _read_objects(path: str, copies: Copies) -> None:

@@ -1,24 +1,38 @@
 """Between Felix and its driver: passes on what either says, unchanged and in order, and hands a copy to whoever keeps it.
 
-Felix's end is file descriptors 3 and 4; the driver gets pipes on the same numbers (contract 1.2). Only the standard library is used,
-and little of it: the driver is started before anything else, for Felix waits for it.
+Felix's end is file descriptors 3 and 4; the driver gets pipes on the same numbers (contract 1.2). Felix waits for the driver, and until it is
+in sync it has a use for every processor, so only what an interpreter has built in is used: `threading`, `signal` and `collections.abc` bring
+others along, which take half as long to read as the interpreter to start.
 """
 
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # what `signal` wraps
 import os
 import select
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
+from _thread import start_new_thread
+from fcntl import F_SETPIPE_SZ, fcntl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Keep = Callable[[int, bytes], None]
+    """Called with nanoseconds since the start and the bytes that arrived then; must neither wait nor raise."""
 
 FROM_FELIX, TO_FELIX = 3, 4
 NOT_STARTED = 127
 """Exit status for a driver that can't be started, as shells have it."""
 _CHUNK = 1 << 18
-_PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-Keep = Callable[[int, bytes], None]
-"""Called with nanoseconds since the start and the bytes that arrived then; must neither wait nor raise."""
+"""Bytes of a pipe's room, and of one reading: what comes within `_GATHER_S`, and no more, for Felix shall notice a driver that is slow."""
+_GATHER_S = 0.002
+"""After something was passed on, how long the next waits for more to join it: Felix writes message by message, and each waking of two
+processes would cost it processor time that it needs."""
+_LAST_ANSWERS_S = 5.0
+"""How long to wait for what the driver said last."""
+_PASSED_ON = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGHUP, _signal.SIGUSR1, _signal.SIGUSR2)
 
 
 class Driver:
@@ -30,13 +44,15 @@ class Driver:
         self.from_driver, writes = os.pipe()
         actions = [(os.POSIX_SPAWN_DUP2, reads, FROM_FELIX), (os.POSIX_SPAWN_DUP2, writes, TO_FELIX)]
         # Python ignores SIGPIPE, and what is ignored stays so in a new program.
-        ignored = [signal.SIGPIPE, signal.SIGXFSZ]
+        ignored = [_signal.SIGPIPE, _signal.SIGXFSZ]
         self.pid = os.posix_spawnp(command[0], list(command), os.environ, file_actions=actions, setsigdef=ignored)
         os.close(reads)
         os.close(writes)
+        for pipe in (FROM_FELIX, self.to_driver):
+            _widen(pipe)
         self.status: int | None = None
         self.ended_fd, self._tell_fd = os.pipe()
-        threading.Thread(target=self._wait, daemon=True).start()
+        start_new_thread(self._wait, ())
 
     def _wait(self) -> None:
         _, status = os.waitpid(self.pid, 0)
@@ -64,6 +80,7 @@ class Tee:
         self._leave = exit_with_driver
         self._start_ns = time.monotonic_ns()
         self._forwarding = True
+        self._answered_fd, self._tell_fd = os.pipe()
 
     def run(self) -> int:
         """Return the driver's exit status when Felix has closed its end and the driver has gone.
@@ -72,13 +89,12 @@ class Tee:
         the driver to go, or ``exit_with_driver`` was set: then what it has written is taken in, and that is the end.
         """
         for number in _PASSED_ON:
-            signal.signal(number, self._pass_on)
-        back = threading.Thread(target=self._backward, daemon=True)
-        back.start()
+            _signal.signal(number, self._pass_on)
+        start_new_thread(self._backward, ())
         self._forward()
         self._stop_forwarding()
         status = self._driver.wait()
-        back.join(timeout=5)
+        select.select([self._answered_fd], [], [], _LAST_ANSWERS_S)
         return status
 
     def _pass_on(self, number: int, _frame: object) -> None:
@@ -101,6 +117,7 @@ class Tee:
                     return
                 self._frames(self._now(), data)
                 self._send(data)
+                time.sleep(_GATHER_S)
             elif gone and self._leave:
                 return
             if ended in ready:
@@ -126,6 +143,12 @@ class Tee:
 
     def _backward(self) -> None:
         """Pass on what the driver tells Felix; fd 4 stays open when the driver closes its own, for Felix would take that for the end."""
+        try:
+            self._pass_back()
+        finally:
+            os.close(self._tell_fd)
+
+    def _pass_back(self) -> None:
         while data := os.read(self._driver.from_driver, _CHUNK):
             self._answers(self._now(), data)
             try:
@@ -135,6 +158,14 @@ class Tee:
             except OSError:  # Felix does not listen any more: the driver shall notice as it would without us
                 os.close(self._driver.from_driver)
                 return
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold more, so that whoever writes need not wait; where that is not allowed, or it is no pipe, it stays as it is."""
+    try:
+        fcntl(pipe, F_SETPIPE_SZ, _CHUNK)
+    except OSError:
+        return
 
 
 def say(text: str) -> None:
