@@ -156,10 +156,11 @@ _V6 = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["", "judged_again"])
 @pytest.mark.parametrize("version", [4, 6], ids=["v4", "v6"])
-def test_conversations(version: int) -> None:
+def test_conversations(version: int, again: bool) -> None:
     """Flows with translation and time passing, learned and expired alike."""
-    flows.converse(version, flows.NAT, 400)
+    flows.converse(version, flows.NAT, 300, again)
 
 
 def test_drawn_clusters() -> None:
