@@ -15,6 +15,7 @@ from typing import Any
 import grpc
 
 from calico_p4.degraded import Degraded, from_translator
+from calico_p4.forecast import Forecast
 from calico_p4.hits import Hits
 from calico_p4.log import get_logger
 from calico_p4.memory import give_back
@@ -50,6 +51,7 @@ class Driver:
         self.translator = Translator(allocator)
         self.ports = PortInventory(port_numbers(switch, allocator), extra_ports)
         self.pusher = self._new_pusher()
+        self.forecast = Forecast()
         self.hits = Hits()
         self.meters = Meters()
         self.messages: dict[str, Degraded] = {}
@@ -253,6 +255,7 @@ class Driver:
         if not self._resynced:
             for changes in transactions:
                 self.tracker.desired.load(changes)
+            self.forecast.look(self.tracker.desired)
             self._allocator.flush()  # before the rows: a number on the target must not be forgotten
             self.read_back()
             return
@@ -264,7 +267,9 @@ class Driver:
         waiting = iter(transactions)
         try:
             for changes in waiting:
-                self.pusher.push(self.tracker.desired.apply(changes))
+                touched = self.tracker.desired.apply(changes)
+                self.forecast.look(self.tracker.desired)
+                self.pusher.push(touched)
             self.pusher.reconsider()
         except TargetError:
             for changes in waiting:  # they are wanted nevertheless, and will be written when the target is back
@@ -294,6 +299,7 @@ class Driver:
             found.add(self.trouble)
         found.update(self.around)
         found.update(self._foreign())
+        found.update(self.forecast.degraded())
         found.update(Degraded(f"Port {name}", problem, "partial" if self.ports.get(name) else "closed") for name, problem in self.ports.problems.items())
         if not self.ports.known:
             found.add(Degraded("Interfaces", "the kernel has not told them yet: the target is left as it is", "pending"))

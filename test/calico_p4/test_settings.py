@@ -91,7 +91,7 @@ def test_the_first_frame_is_looked_at_and_not_lost(piece: int):
     first = FirstFrame(Bytes(data, piece))
     assert first.config() == {"p4target": "x"}
     read = b""
-    while part := first.read(100):
+    while part := first.read(7):
         read += part
     assert read == data
 
@@ -101,7 +101,7 @@ def test_a_beginning_that_makes_no_sense_is_left_to_whoever_reads_it(data: bytes
     first = FirstFrame(Bytes(data, 3))
     assert first.config() == {}
     read = b""
-    while part := first.read(100):
+    while part := first.read(7):
         read += part
     assert read == data
 
