@@ -6,8 +6,10 @@ with the environment variable ``HYPOTHESIS_PROFILE``.
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
+from k8s_p4.target.dpdk import build
 from k8s_p4.target.engines import ENGINES
 
 _COMMON = {"deadline": None, "print_blob": True, "suppress_health_check": (HealthCheck.too_slow,)}
@@ -24,3 +26,18 @@ elif _TARGET == "dpdk":
     ENGINES["embedded"] = ENGINES["dpdk"]
 elif _TARGET != "embedded":
     raise ValueError(f"CALICO_P4_TEST_TARGET is {_TARGET!r}: embedded, dpdk or judge")
+
+
+_missing = build.missing() if _TARGET != "embedded" else ""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without what was asked for nothing is tested, and the run does not succeed."""
+    if _missing:
+        config.hook.pytest_deselected(items=list(items))
+        items.clear()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _missing:
+        terminalreporter.write_line(f"skipped: {_missing}")

@@ -36,15 +36,16 @@ def _asked(switch: Switch, fresh: bool) -> dict[str, str]:
         switch.prepare()
     there = switch.client.pipeline_cookie()
     ours = "none" if there is None else "ours" if there == pipeline_cookie() else f"another (cookie {there:#x})"
-    return {"P4Runtime": version, "pipeline": ours, "takes packets of a test bench": _bench(switch)}
+    return {"P4Runtime": version, "pipeline": ours, **_bench(switch)}
 
 
-def _bench(switch: Switch) -> str:
+def _bench(switch: Switch) -> dict[str, str]:
+    what = "takes packets of a test bench"
     try:
         assert switch.bench is not None
-        return f"yes, {len(switch.bench.ports())} ports"
+        return {what: f"yes, {len(switch.bench.ports())} ports", **dict(sorted(switch.bench.describe().items()))}
     except grpc.RpcError:
-        return "no"
+        return {what: "no"}
 
 
 def _of_p4info() -> dict[str, str]:

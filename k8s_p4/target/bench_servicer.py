@@ -7,6 +7,7 @@ from typing import Any
 
 from k8s_p4.target import embedded_pb2 as pb
 from k8s_p4.target.device import SECOND, Device, Sent
+from k8s_p4.target.engines import FEATURES
 from k8s_p4.target.errors import full, invalid, unimplemented
 from k8s_p4.target.interfaces import Interfaces
 from k8s_p4.target.match import Entry
@@ -39,6 +40,12 @@ class BenchServicer:
         """All ports by number."""
         ports = sorted(self._device.ports.items(), key=lambda port: port[1])
         return pb.ListPortsResponse(ports=[self._port(name, number) for name, number in ports])
+
+    def Describe(self, request: Any, context: Any) -> Any:
+        """What this target does in a way of its own."""
+        options = self._device.options
+        clock = "the machine's" if options.real_time else "virtual: it stands still but for who sets it"
+        return pb.DescribeResponse(features={**FEATURES[options.engine], "clock": clock})
 
     def Inject(self, request: Any, context: Any) -> Any:
         """One frame through the pipeline."""

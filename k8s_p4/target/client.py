@@ -125,6 +125,10 @@ class EmbeddedClient:
         """Return all ports, name to number."""
         return {port.name: port.number for port in self._do("ListPorts", pb.ListPortsRequest()).ports}
 
+    def describe(self) -> dict[str, str]:
+        """Return what the target does in a way of its own, for people."""
+        return dict(self._do("Describe", pb.DescribeRequest()).features)
+
     def inject(self, port: int, frame: bytes, at_seconds: float | None = None, trace: bool = False) -> Injected:
         """Send a frame into a port at a virtual time (default: now)."""
         return _injected(self._do("Inject", pb.InjectRequest(port=port, frame=frame, at_seconds=at_seconds, trace=trace)))

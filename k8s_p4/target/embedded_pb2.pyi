@@ -25,6 +25,23 @@ SHORT_FRAME: Outcome
 NO_PORT: Outcome
 LOOP: Outcome
 
+class DescribeRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class DescribeResponse(_message.Message):
+    __slots__ = ("features",)
+    class FeaturesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    features: _containers.ScalarMap[str, str]
+    def __init__(self, features: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
 class EnsurePortRequest(_message.Message):
     __slots__ = ("name", "bind")
     NAME_FIELD_NUMBER: _ClassVar[int]

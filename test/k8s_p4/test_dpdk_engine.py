@@ -11,15 +11,17 @@ import grpc
 import pytest
 from google.rpc import code_pb2
 
+from calico_p4.inspect.capabilities import capabilities
 from k8s_p4 import artefacts
 from k8s_p4.target import EmbeddedClient, InProcessTarget, Options, pack_device_config, unpack_device_config
 from k8s_p4.target.dpdk import build
+from k8s_p4.target.engines import FEATURES
+from test.support.dpdk import need_dpdk
 from test.support.judge import small
 from test.support.p4target import DELETE, INSERT, MODIFY, Session, meter, rows
 from test.support.p4target import session as opened
 
-if build.missing():
-    pytest.skip(build.missing(), allow_module_level=True)
+need_dpdk()
 
 ONE, TWO = 0x0A000001, 0x0A000002
 _FULL = unpack_device_config(artefacts.device_config())
@@ -179,9 +181,12 @@ def test_the_command(tmp_path: object) -> None:
             assert EmbeddedClient(channel).inject(port, frame).outputs
             with pytest.raises(grpc.RpcError, match="runs by itself"):
                 session.bench.set_time(1)
+        told = {each["capability"]: each["value"] for each in capabilities(address)}
         channel.close()
         process.terminate()
     assert process.returncode == 0
+    assert told["executed by"] == "DPDK's SWX library, 22.11" and told["traces"].startswith("no") and told["clock"] == "the machine's"
+    assert str((1 << 29) - 2) in told["priorities"] and FEATURES["dpdk"].items() <= told.items()
 
 
 def test_without_what_it_needs(tmp_path: object) -> None:

@@ -17,10 +17,10 @@ import pytest
 from calico_p4.replay import Options, replay
 from k8s_p4.p4rt import p4r
 from k8s_p4.target import InProcessTarget
-from k8s_p4.target.dpdk import build
 from test.conformance import test_product_conformance as conformance
 from test.property import test_flows as flows
 from test.support.census import Census
+from test.support.dpdk import need_dpdk
 from test.support.judge import Both, Disagreement, JudgedMachine, Tally, everywhere
 from test.support.p4target import DELETE, MODIFY, meter, ours, tcp_frame
 from test.support.pipeline import FAR, NODE, POD1, POD2, Bench, number
@@ -29,8 +29,7 @@ from test.support.shared import needs_shared, recording_path
 from test.support.trial import Shape, trial
 from test.support.trial import Tally as Trials
 
-if build.missing():
-    pytest.skip(build.missing(), allow_module_level=True)
+need_dpdk()
 
 SEED = int(os.environ.get("CALICO_P4_SEED", "0")) or Random().randrange(1 << 32)
 
