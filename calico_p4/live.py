@@ -41,6 +41,8 @@ LOOK_S = 1.0
 """How often to see whether the stream channel still stands while there is nothing to write."""
 NOTE_S = 1.0
 """How often the numbers are noted that cost a walk over what there is."""
+FLOWS_S = 10.0
+"""The same of what the target learned, where there may be hundreds of thousands."""
 ALIVE_S = 150.0
 ASK_S = 10.0
 """How often to ask the target for its pipeline's cookie while nothing else is said: a connection that is dead on one side only, and a
@@ -82,7 +84,7 @@ class Live:
         self.metrics = metrics
         if metrics is not None:
             self.driver.written = metrics.write.observe
-        self._alive_s, self._noted_s = clock(), 0.0
+        self._alive_s, self._noted_s, self._flows_noted_s = clock(), 0.0, -FLOWS_S
         self._ports = ports
         self.history = History()
         """Which frame spoke of each object last."""
@@ -213,8 +215,17 @@ class Live:
         if self.metrics is not None and now_s >= self._noted_s + NOTE_S:
             self._noted_s = now_s
             watch.note(self.metrics, self.driver, self._inflow, self._switch is not None, self._decoder.generation)
+            if self._switch is not None and now_s >= self._flows_noted_s + FLOWS_S:
+                self._flows_noted_s = now_s
+                self._count_flows(self.metrics, self._switch)
             if self._rule_hits and self._switch is not None:
                 self._count_rules(self.metrics, self._switch)
+
+    def _count_flows(self, metrics: Metrics, switch: Switch) -> None:
+        try:
+            watch.note_flows(metrics, switch)
+        except TargetError as error:
+            self._disconnect(error)
 
     def _count_rules(self, metrics: Metrics, switch: Switch) -> None:
         try:

@@ -42,6 +42,10 @@ class Metrics:
         self.entries: dict[str, int] = {}
         self.wanted: dict[str, int] = {}
         self.refused: dict[str, int] = {}
+        self.flows: dict[str, int] = {}
+        self.learned: dict[str, int] | None = {}
+        self.expired: dict[str, int] | None = {}
+        """Entries of the tables that learn; None: the target does not tell."""
         self.degraded: Counter[tuple[str, str]] = Counter()
         self.rules: dict[Rule, int] | None = None
         """None: nobody wants them."""
@@ -71,6 +75,7 @@ class Metrics:
         yield _gauge("calico_p4_queue_bytes", "Bytes of these frames.", (), {(): self.queue[1]})
         yield _gauge("calico_p4_pending_rows", "Rows that are not on the target as wanted.", (), {(): self.pending})
         yield from self._tables()
+        yield from self._flows()
         labelled = {key: float(count) for key, count in self.degraded.copy().items()}
         yield _gauge("calico_p4_degraded_objects", "Objects that do not work as intended.", ("effect", "reason"), labelled)
         if self.rules is not None:
@@ -81,6 +86,14 @@ class Metrics:
         yield _gauge("calico_p4_entries_wanted", "Entries that the intent asks for: the forecast.", ("table",), _by_table(self.wanted))
         yield _gauge("calico_p4_table_capacity", "Entries that a table has room for.", ("table",), {(name,): table.size for name, table in TABLES.items()})
         yield _gauge("calico_p4_refused_rows", "Rows that the target refused.", ("table",), _by_table(self.refused))
+
+
+    def _flows(self) -> Iterator[Metric]:
+        events = {(event,): count for event, count in self.flows.items()}
+        yield _counter("calico_p4_flows", "What became of flows, as the pipeline counts them.", ("event",), events)
+        if self.learned is not None and self.expired is not None:
+            yield _gauge("calico_p4_learned_entries", "Live entries of tables that learn.", ("table",), {(name,): n for name, n in self.learned.items()})
+            yield _counter("calico_p4_learned_expired", "Entries of these tables that ran out.", ("table",), {(name,): n for name, n in self.expired.items()})
 
 
 def general(reason: str) -> str:

@@ -14,12 +14,15 @@ from calico_p4.degraded import Degraded
 from calico_p4.http import Http
 from calico_p4.live import ALIVE_S, Live
 from calico_p4.metrics import Metrics, general
+from calico_p4.watch import note_flows
 from datastore.allocator import Allocator
 from felix_proto.framing import encode_frame
 from k8s_p4.rows import TABLES
 from test.support.driven import WAIT_S, Felix, driver, frames
 from test.support.faulty_target import Clock, FaultyTarget
+from test.support.pipeline import Bench as Pipeline
 from test.support.shared import ROOT, recording_path
+from test.support.talk import ONE, REMOTE, TWO, Talk
 from test.support.target import running_target, unused_port
 
 PORT = re.compile(r"127\.0\.0\.1:\d+")
@@ -66,6 +69,7 @@ def test_a_driver_is_watched_from_its_start_to_its_readiness(felix: tuple[Felix,
     assert found["calico_p4_table_capacity"]["ingress.rules",] == TABLES["ingress.rules"].size
     assert found["calico_p4_rows_written_total"]["inserted",] == sum(found["calico_p4_entries"].values())
     assert found["calico_p4_write_seconds_count"][()] >= found["calico_p4_write_requests_total"][()] > 1
+    assert found["calico_p4_flows_total"]["learned",] == 0 == found["calico_p4_learned_entries"]["flow_v4",]
     assert found["calico_p4_pending_rows"][()] == 0 and found["calico_p4_apply_seconds_count"][()] >= 1
     assert any("KubernetesNetworkPolicy" in name for name in found["calico_p4_rule_hits_total"])
     assert get(metrics, "/nothing")[0] == 404
@@ -145,3 +149,24 @@ def test_every_kind_of_message_has_its_count(tmp_path: Path):
     for frame, _ in stream("churn"):
         live.take(frame)
     assert metrics.messages.total() == len(stream("churn")) and metrics.messages["IPSetDeltaUpdate"] > 100
+
+
+def test_flows_are_counted() -> None:
+    """As the pipeline counts them, and as the switch has learned them."""
+    bench = Pipeline()
+    try:
+        talk, metrics = Talk(bench, 4), Metrics()
+        talk.handshake(ONE, TWO)
+        assert talk.udp(ONE, REMOTE, 1).allows and talk.udp(ONE, REMOTE, 2).allows
+        talk.wait(31)
+        bench.client.set_time(talk.now)
+        note_flows(metrics, bench.switch)
+        found = values(metrics.text().decode())
+        assert found["calico_p4_flows_total"] == {("learned",): 3, ("clashed",): 0, ("refused",): 0, ("judged_again",): 0}
+        assert found["calico_p4_learned_entries"]["flow_v4",] == 2 and found["calico_p4_learned_entries"]["flow_v6",] == 0
+        assert found["calico_p4_learned_expired_total"]["flow_v4",] == 4
+        bench.switch.bench = None
+        note_flows(metrics, bench.switch)
+        assert "calico_p4_learned" not in metrics.text().decode() and "calico_p4_flows_total" in metrics.text().decode()
+    finally:
+        bench.close()
