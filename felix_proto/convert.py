@@ -6,7 +6,7 @@ shape (see types.py), the two tables below say how.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -16,6 +16,8 @@ from felix_proto import types as t
 from felix_proto.descriptors import is_repeated
 
 Convert: TypeAlias = Callable[[Any], Any]
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 # RouteType as numbered up to 3.29 -> the mask of later releases.
 _ROUTE_TYPES = (
@@ -29,8 +31,8 @@ _ROUTE_TYPES = (
 )
 # On this field of WorkloadEndpoint 3.30 sends a varint, later releases a message: protobuf calls the varint an unknown field.
 _WORKLOAD_TYPE = ("WorkloadEndpoint", 14, 0)
-_CACHED = 1 << 10
-"""Tiers, and ids of policies, that are kept to be shared: more than a node's endpoints have, and no more than a megabyte or two."""
+_RECENT = 128
+"""Tiers, and ids of policies, that are kept to be shared: those in use, and at most as many that came since."""
 
 
 class InvalidMessageError(ValueError):
@@ -102,7 +104,7 @@ class Converter:
     def __init__(self) -> None:
         self.unknown: list[t.UnknownField] = []
         self._compiled: dict[str, Convert] = {}
-        self._policy_ids: dict[t.PolicyID, t.PolicyID] = {}
+        self._policy_ids: _Recent[t.PolicyID, t.PolicyID] = _Recent()
 
     def convert(self, message: Message) -> Any:
         """Return the value of a message. Raises InvalidMessageError if a part is missing that Felix always sends."""
@@ -176,11 +178,11 @@ class Converter:
 
         Both spellings of the policies (PolicyID, and up to 3.31 the name) become PolicyID.
         """
-        cache: dict[bytes, t.TierInfo] = {}
+        recent: _Recent[bytes, t.TierInfo] = _Recent()
 
         def tier(message: Any) -> t.TierInfo:
             key = message.SerializeToString()
-            if (known := cache.get(key)) is not None:
+            if (known := recent.get(key)) is not None:
                 return known
             noted = len(self.unknown)
             value: t.TierInfo = convert(message)
@@ -189,7 +191,7 @@ class Converter:
                 egress_policies=tuple(self._policy_id(value.name, policy) for policy in value.egress_policies),
             )
             if len(self.unknown) == noted:  # else the next one has to be noted, too
-                _remember(cache, key, value)
+                recent.put(key, value)
             return value
 
         return tier
@@ -203,7 +205,7 @@ class Converter:
         if not policy.name:
             raise InvalidMessageError(f"TierInfo {tier!r} names a policy without a name")
         if (known := self._policy_ids.get(policy)) is None:
-            _remember(self._policy_ids, policy, policy)
+            self._policy_ids.put(policy, policy)
         return known or policy
 
     def _note(self, message: Any, value: Any) -> Any:
@@ -239,11 +241,27 @@ def _required(descriptor: Descriptor, cls: Any) -> list[tuple[int, str]]:
     return [(i, n) for i, n in names if n not in cls._field_defaults and n in descriptor.fields_by_name and _default(descriptor, n) is None]
 
 
-def _remember(cache: dict[Any, Any], key: object, value: object) -> None:
-    """Put into a cache that starts afresh when it is full: what is in use comes back at once, the rest is forgotten."""
-    if len(cache) >= _CACHED:
-        cache.clear()
-    cache[key] = value
+class _Recent(Generic[_Key, _Value]):
+    """A cache of two generations: what was asked for lately is in the younger one, and when that is full, the older one is forgotten.
+
+    Names come and go without end, so that a cache that is merely bounded grows for weeks.
+    """
+
+    __slots__ = ("_older", "_younger")
+
+    def __init__(self) -> None:
+        self._younger: dict[_Key, _Value] = {}
+        self._older: dict[_Key, _Value] = {}
+
+    def get(self, key: _Key) -> _Value | None:
+        if (value := self._younger.get(key)) is None and (value := self._older.pop(key, None)) is not None:
+            self.put(key, value)
+        return value
+
+    def put(self, key: _Key, value: _Value) -> None:
+        if len(self._younger) >= _RECENT:
+            self._older, self._younger = self._younger, {}
+        self._younger[key] = value
 
 
 def unknown_fields(message: Message) -> list[t.UnknownField]:

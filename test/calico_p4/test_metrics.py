@@ -6,19 +6,24 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from calico_p4 import felix as felix_module
 from calico_p4.degraded import Degraded
 from calico_p4.http import Http
 from calico_p4.live import ALIVE_S, Live
 from calico_p4.metrics import Metrics, general
 from calico_p4.watch import note_flows
 from datastore.allocator import Allocator
-from felix_proto.framing import encode_frame
+from felix_proto.framing import Frame, encode_frame
 from k8s_p4.rows import TABLES
 from test.support.driven import WAIT_S, Felix, driver, frames
+from test.support.fault_run import Run, stream
+from test.support.faults import Full
 from test.support.faulty_target import Clock, FaultyTarget
 from test.support.pipeline import Bench as Pipeline
 from test.support.shared import ROOT, recording_path
@@ -104,6 +109,53 @@ def test_a_lost_target_shows_and_a_driver_that_stands_still_is_not_alive():
     assert not live.alive()
 
 
+def test_what_is_refused_pending_and_waiting_shows():
+    run, metrics = Run(1), Metrics()
+    run.live.metrics = metrics
+    run.target.start(Full(Random(1), "ingress.rules", lasts_s=60.0))
+    for each, _ in stream("quickstart"):
+        run.live.take(each)
+    run.live._inflow.put(Frame(0, 0, bytes(99)))
+    run.clock.advance(2.0)
+    run.live.work(run.clock())
+    wanted = metrics.wanted["ingress.rules"]
+    assert metrics.ready and metrics.queue == (1, 99)
+    assert metrics.refused["ingress.rules"] == wanted > 0 == metrics.entries["ingress.rules"] and metrics.pending >= wanted
+    run.live._inflow.get()
+    for _ in range(8):
+        run.clock.advance(40.0)
+        run.work()
+    assert metrics.queue == (0, 0) and metrics.pending == 0 == metrics.refused["ingress.rules"] and metrics.entries["ingress.rules"] == wanted
+
+
+def test_who_has_lost_the_target_or_not_yet_found_it_is_not_ready():
+    run, metrics = Run(1), Metrics()
+    run.live.metrics = metrics
+    run.target.reachable = False
+    for each, _ in stream("quickstart"):
+        run.live.take(each)
+    for reachable in (False, True, False):
+        run.target.reachable = reachable
+        if not reachable:
+            run.target.cut()
+        for _ in range(6):
+            run.clock.advance(40.0)
+            run.live.work(run.clock())
+        assert metrics.in_sync and metrics.ready == reachable and metrics.state == ("connected" if reachable else "lost")
+
+
+@pytest.mark.parametrize("well", [False, True])
+def test_probes_say_what_is_wrong(well: bool):
+    metrics = Metrics()
+    metrics.ready = well
+    server = felix_module._serve("127.0.0.1:0", SimpleNamespace(alive=lambda: well), metrics)
+    try:
+        assert get(server.address, "/livez") == ((200, "ok\n") if well else (503, "the loop stands still\n"))
+        assert get(server.address, "/readyz") == ((200, "ok\n") if well else (503, "the snapshot is not confirmed by the target\n"))
+    finally:
+        server.stop()
+
+
 def test_reasons_are_told_apart_without_their_particulars():
     assert general("egress.rules ((1, 2), 3): RESOURCE_EXHAUSTED: table full") == "egress.rules"
     assert general("not a CIDR: '10.0.0.0/33'") == "not a CIDR"
@@ -142,8 +194,6 @@ def test_http_listens_where_it_is_told_and_nowhere_else():
 
 def test_every_kind_of_message_has_its_count(tmp_path: Path):
     recording_path("churn.felixstream")
-    from test.support.fault_run import stream
-
     clock, metrics = Clock(), Metrics()
     live = Live("faulty", Allocator(), (), lambda said: None, clock=clock, opener=FaultyTarget(clock, 1).open, metrics=metrics)
     for frame, _ in stream("churn"):

@@ -1,14 +1,20 @@
 """Settings: three places, which one counts, and what is not one."""
 
+import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from calico_p4 import felix
 from calico_p4.cli.check import command
 from calico_p4.first import FirstFrame
+from calico_p4.p4runtime.tls import Tls
 from calico_p4.settings import NAMES, BadSettings, Settings, gathered, settled
 from felix_proto import felixbackend_pb2 as pb
 from felix_proto.framing import encode_frame
@@ -104,6 +110,37 @@ def test_a_beginning_that_makes_no_sense_is_left_to_whoever_reads_it(data: bytes
     while part := first.read(7):
         read += part
     assert read == data
+
+
+def test_nothing_is_waited_for_that_a_damaged_header_promises():
+    class Waits(Bytes):
+        def read(self, size: int, /) -> bytes:
+            return super().read(size) or pytest.fail("Felix says nothing more, and the driver would wait for ever")
+
+    assert FirstFrame(Waits(b"\xff" * 8, 8)).config() == {}
+
+
+@pytest.mark.parametrize("changed", [{}, {"foreign_pipeline": "replace", "foreign_entries": "delete", "rule_hits": "true", "kubernetes": "in-cluster", "fib": "bird"}])
+def test_each_setting_gets_to_whom_it_concerns(changed: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    made: dict[str, Any] = {}
+
+    class Recorder:
+        def __init__(self, target: str, allocator: Any, ports: Any, send: Any, **options: Any) -> None:
+            made.update(options, target=target, live=self)
+            self.driver = SimpleNamespace(delete_foreign=False)
+
+        def run(self, frames: Any) -> int:
+            return 7
+
+    monkeypatch.setattr(felix, "Live", Recorder)
+    monkeypatch.setattr(felix, "open_switch", lambda target, tls: (target, tls))
+    settings = Settings(target="unix:/x", state=str(tmp_path), admin="none", metrics="none", **changed)
+    assert felix.drive(settings, [], io.BytesIO(), lambda said: None) == 7
+    assert (made["target"], made["opener"]("t")) == ("unix:/x", ("t", None))
+    told = [made["replace_pipeline"], made["live"].driver.delete_foreign, made["rule_hits"], made["kubernetes"], made["fib"]]
+    assert told == ([True, True, True, "in-cluster", "bird"] if changed else [False, False, False, None, None])
+    assert felix.drive(replace(settings, tls_ca="ca", tls_cert="cert", tls_key="key", tls_name="name", state=str(tmp_path / "again")), [], io.BytesIO(), lambda said: None) == 7
+    assert made["opener"]("t") == ("t", Tls("ca", "cert", "key", "name"))
 
 
 def test_felix_names_the_target(tmp_path: Path):
