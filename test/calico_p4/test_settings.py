@@ -40,6 +40,7 @@ def config_frame(**config: str) -> bytes:
 
 def test_what_nobody_said_has_its_default():
     assert settled(gathered({})) == Settings()
+    assert Settings().metrics.startswith("127.0.0.1:"), "HTTP is on loopback unless told otherwise"
     assert settled(gathered({"CALICO_P4_TARGET": "", "PATH": "/bin"})) == Settings()
 
 
