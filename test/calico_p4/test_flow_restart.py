@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
+from calico_p4.cli import main
 from calico_p4.replay import Options, replay
 from k8s_p4.reasons import Reason
+from test.support.driven import driver, frames
 from test.support.shared import ROOT, recording_path
 from test.support.target import connected
 
@@ -71,3 +75,28 @@ def test_not_one_whose_numbers_nobody_remembers(address: str, tmp_path: Path) ->
     assert say(address, SERVER, CLIENT, 9090, 40000, "SA") == Reason.ESTABLISHED
     drive(address, tmp_path / "another")
     assert say(address, SERVER, CLIENT, 9090, 40000, "A") == Reason.POLICY
+
+
+def asked(folder: Path, *command: str) -> Any:
+    """What the command says that a person gives a running driver."""
+    result = CliRunner().invoke(main, [*command, f"unix:{folder / 'admin.sock'}", "-o", "json"])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_flows_of_a_driver_at_work_and_of_the_next_one(address: str, tmp_path: Path) -> None:
+    """Asked by the command of a driver that Felix started, on a switch in a process of its own; the driver is killed, and another asked."""
+    shown = []
+    for life in range(2):
+        with driver(tmp_path, address) as felix:
+            felix.send(b"".join(frames("quickstart")))
+            felix.until(lambda: len(felix.statuses()) == 8)
+            if not life:
+                assert asked(tmp_path, "get", "flows") == []
+                assert say(address, CLIENT, SERVER, 40000, 9090, "S").allows
+            assert say(address, SERVER, CLIENT, 9090, 40000, "SA") == Reason.ESTABLISHED
+            (flow,) = asked(tmp_path, "get", "flows")
+            shown.append([flow[name] for name in ("protocol", "src", "dst", "leaves", "state", "learned")])
+            counts = {item["event"]: item["flows"] for item in asked(tmp_path, "get", "flowcounts")}
+            assert (counts["learned"], counts["refused"], counts["live halves"]) == (1, 0, 2)
+    assert shown == [["tcp", f"{CLIENT}:40000", f"{SERVER}:9090", "", "open", ["back", "forth"]]] * 2
