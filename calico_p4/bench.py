@@ -10,6 +10,7 @@ from calico_p4.packets import CannotBuild, Packet, build, complete
 from calico_p4.ports import Port
 from felix_proto.types import HostEndpoint, WorkloadEndpointID
 from k8s_p4.reasons import Reason
+from k8s_p4.rejects import Rejected
 from k8s_p4.target import EmbeddedClient, Injected
 from translator.stages import STAGES
 
@@ -104,6 +105,7 @@ class Bench:
         """Return what became of a frame that somebody else sent into port ``number``: the contract's answer, and who sent it to whom.
 
         ``from`` and ``to`` are places as ``out`` names them (a destination that the packet did not reach: its endpoint, else its address),
+        ``rejected`` says what became of the answer to a denied packet (`k8s_p4.rejects`), None if there was to be none;
         ``sent`` the packet as it came in, without a tunnel that was taken off; None if it is no IP packet.
         """
         entered = self._driver.ports.by_number(number) or Port(f"port {number}", number, "unknown", 0)
@@ -112,6 +114,7 @@ class Bench:
         receiver = self._receiver(injected.metadata) or (self._places.owner(came.dst) if came else None)
         to = f"workload:{self._places.name(receiver)}" if receiver is not None and receiver in self._driver.store.endpoints else came.dst if came else None
         return answer | {
+            "rejected": None if (fate := rejected(injected)) == Rejected.NONE else fate.name.lower(),
             "from": self._places.out(entered, came.src if came else None),
             "to": answer["out"] if answer["verdict"] == "allow" else to,
             "sent": came._asdict() if came else None,
@@ -128,7 +131,7 @@ class Bench:
         reason = injected.outcome.lower() if wrong else _reason(injected)
         answer: Answer = {"id": packet.id if packet else None, "verdict": "deny", "out": None, "tunnel": None, "reason": reason, "policy": [],
                           "packet": None, "raw": None}  # fmt: skip
-        if injected.outputs and reason == "neighbour":
+        if injected.outputs and (reason == "neighbour" or rejected(injected) == Rejected.SENT):
             answer["answer"] = injected.outputs[0][1].hex()
         elif injected.outputs:
             self._note_left(answer, packet, *injected.outputs[0], tunnelled=bool(injected.metadata.get("tunnel")))
@@ -210,6 +213,11 @@ def hook(stage: str, metadata: Mapping[str, int]) -> tuple[str, int | None]:
     if stage in ("egress", "ingress"):
         return ("host", host) if metadata["from" if leaving else "to"] == _HOST else (stage, None)
     return ("untracked" if stage.startswith("untracked") else stage), host
+
+
+def rejected(injected: Injected) -> Rejected:
+    """Return what became of the answer to a denied packet."""
+    return Rejected(injected.metadata.get("reject", 0)) if injected.outcome in ("SENT", "DROPPED") else Rejected.NONE
 
 
 def _reason(injected: Injected) -> str:

@@ -37,6 +37,7 @@ from translator.services import TABLES as SERVICE_TABLES
 from translator.stages import BY_NAME
 
 KEPT_MESSAGES = 100
+_DIRECTIONS = ("ingress", "egress")
 LEARNERS = tuple(f"MainControl.pipeline.{table}_{family}" for table in ("flow.flow", "nat.affinity") for family in ("v4", "v6"))
 """P4Info names of the tables that learn where a packet to a service goes."""
 
@@ -319,7 +320,8 @@ class Driver:
             value = self.tracker.desired.rows(table).get(key)
             yield Degraded(self.translator.origin(table, key, value), f"{table} {key}: {error}", "pending")
         for (name, number), error in self.meters.refused.items():
-            yield Degraded(self.translator.metered(number), f"meter {name}: {error}", "partial", "ingress" if name.startswith("ingress") else "egress")
+            direction = next((each for each in _DIRECTIONS if name.startswith(each)), "both")
+            yield Degraded(self.translator.metered(name, number), f"meter {name}: {error}", "partial", direction)
         for table, key in self.pusher.closed:
             value = self.tracker.desired.rows(table).get(key)
             stage = table.partition(".")[0]

@@ -85,6 +85,13 @@ def flow_events(client: Any) -> dict[str, int]:
     return {name: counts[index] for index, name in enumerate(FLOW_EVENTS)}
 
 
+def rejects(client: Any) -> dict[int, int]:
+    """Return what became of answers to denied packets, by number (`k8s_p4.rejects`). Raises TargetError."""
+    number, size = COUNTERS["rejects"]
+    counts: dict[int, int] = client.read_counters(number, range(size))
+    return {fate: count for fate, count in counts.items() if count}
+
+
 def drops(client: Any) -> dict[int, int]:
     """Return the packets dropped, by reason (`k8s_p4.reasons`). Raises TargetError."""
     number, size = COUNTERS["drops"]

@@ -53,7 +53,7 @@ class Describer:
         answer = self._current().seen(item.port, item.frame, item.result)
         if self._pod is not None and self._pod not in (answer["from"], answer["to"]):
             return None
-        names = ("from", "to", "sent", "verdict", "reason", "policy", "tunnel")
+        names = ("from", "to", "sent", "verdict", "reason", "rejected", "policy", "tunnel")
         heard = datetime.now(UTC).isoformat(timespec="milliseconds")
         return {"time": heard, "seconds": item.seconds} | {name: answer[name] for name in names}
 

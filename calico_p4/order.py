@@ -40,7 +40,7 @@ ORDER: Final = (
          "an endpoint's own addresses count only when its policy is bound"),
     Line(("tunnel_local_v4", "tunnel_local_v6", "tunnel_source_v4", "tunnel_source_v6"),
          "where tunnels end, and who is behind which node: nothing comes out of one before its sender counts"),
-    Line((*_families("cluster", "service_loop"), "dscp"), "closes and marks, and is named by nothing"),
+    Line((*_families("cluster", "service_loop"), "dscp", "reject"), "closes, marks and answers, and is named by nothing"),
     Line(("next_hop",), "names the host endpoint of the interface it leaves by: its policy is bound"),
     Line(("tunnel", "tunnel_peer_v4", "tunnel_peer_v6"), "names a next hop; a peer counts when it is known who is behind it"),
     Line(_families("backend", "affinity_backend", "service_source", "masquerade_address"), "named by what is translated, two levels up"),

@@ -31,7 +31,7 @@ ARTEFACTS: Final = PACKAGE / "artefacts"
 COMPILER: Final = "p4c-dpdk"
 MAIN: Final = "main_pna"
 STAGES: Final = ("untracked_ingress", "untracked_egress", "pre_dnat", "forward_ingress", "egress", "ingress", "forward_egress")
-METADATA: Final = ("reason", *(f"{stage}_slot" for stage in STAGES), "in_endpoint", "out_endpoint", "tunnel", "peer")
+METADATA: Final = ("reason", "reject", *(f"{stage}_slot" for stage in STAGES), "in_endpoint", "out_endpoint", "tunnel", "peer")
 # The compiler gives every table that learns the same eight timeouts; these are those of session affinity, in seconds (Kubernetes's
 # ClientIP affinity lasts 3 hours unless configured, at most a day).
 AFFINITY_TIMEOUTS: Final = (10, 60, 300, 900, 1800, 3600, 10800, 86400)

@@ -438,6 +438,20 @@ class MasqueradeAsV6(ActionValue):
 
 
 @dataclass(frozen=True, slots=True)
+class PortUnreachable(ActionValue):
+    """Action `port_unreachable()`."""
+
+    NAME: ClassVar[str] = "port_unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class TcpReset(ActionValue):
+    """Action `tcp_reset()`."""
+
+    NAME: ClassVar[str] = "tcp_reset"
+
+
+@dataclass(frozen=True, slots=True)
 class Port(TableRow):
     """Row of `port`: ingress_port/32 exact."""
 
@@ -1365,6 +1379,16 @@ class MasqueradeAddressV6(TableRow):
     action: MasqueradeAsV6
 
 
+@dataclass(frozen=True, slots=True)
+class Reject(TableRow):
+    """Row of `reject`: reason/8 exact."""
+
+    TABLE: ClassVar[str] = "reject"
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (PortUnreachable, TcpReset)
+    reason: int
+    action: PortUnreachable | TcpReset
+
+
 ROWS: dict[str, type[TableRow]] = {
     "port": Port,
     "arp_answer": ArpAnswer,
@@ -1449,4 +1473,5 @@ ROWS: dict[str, type[TableRow]] = {
     "masquerade_v6": MasqueradeV6,
     "masquerade_address_v4": MasqueradeAddressV4,
     "masquerade_address_v6": MasqueradeAddressV6,
+    "reject": Reject,
 }

@@ -59,6 +59,7 @@ OWNERS: Final[dict[str, str]] = {
     **{f"masquerade_address_{family}": "translator.nat" for family in ("v4", "v6")},
     "connection_limit": "translator.qos",
     "epoch": "translator.epoch",
+    "reject": "translator.rejects",
     **{f"{side}_identity_{kind}_{family}": "translator.identity"
        for side in ("src", "dst", "pre_dst") for kind in ("host", "net") for family in ("v4", "v6")},
     **{f"{stage}.{table}": "translator.policy"

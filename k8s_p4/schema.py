@@ -966,6 +966,17 @@ TABLES: dict[str, TableSchema] = {
             Action("masquerade_as_v6", 0x01230004, (Field("address", 1, 128, "param"), Field("high", 2, 64, "param"), Field("low", 3, 64, "param"), Field("first_port", 4, 16, "param"), Field("mask", 5, 16, "param"))),
         ),
     ),
+    "reject": TableSchema(
+        0x02290001,
+        64,
+        (
+            Field("reason", 1, 8, "exact"),
+        ),
+        (
+            Action("port_unreachable", 0x01290001, ()),
+            Action("tcp_reset", 0x01290002, ()),
+        ),
+    ),
 }
 
 COUNTERS: dict[str, tuple[int, int]] = {
@@ -978,6 +989,7 @@ COUNTERS: dict[str, tuple[int, int]] = {
     "forward_egress.hits": (0x12160001, 65536),
     "flows": (0x12210001, 8),
     "drops": (0x12200001, 64),
+    "rejects": (0x12290001, 16),
 }
 """Alias to (id, size)."""
 
@@ -986,5 +998,6 @@ METERS: dict[str, tuple[int, int]] = {
     "ingress_packets": (0x14240002, 4096),
     "egress_bytes": (0x14240003, 4096),
     "ingress_bytes": (0x14240004, 4096),
+    "reject_rate": (0x14290001, 64),
 }
 """Alias to (id, size)."""

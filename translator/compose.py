@@ -13,6 +13,7 @@ from .names import HOST, endpoint_name, object_name
 from .numbers import Names
 from .policy import PolicyPart
 from .reach import Reach
+from .rejects import REJECT_RATE
 from .rule_lists import Change
 from .rules import Ref
 from .services import TABLES as SERVICE_TABLES
@@ -54,8 +55,10 @@ class Translator:
         """What the meters are to be, by name and index: (cir, cburst, pir, pburst). The others are to have no rate."""
         return self.reach.qos.meters
 
-    def metered(self, number: int) -> str:
-        """The object whose meters have an index."""
+    def metered(self, name: str, number: int) -> str:
+        """The object that a meter is there for."""
+        if name == REJECT_RATE:
+            return "Config rejects"
         owner = self.reach.qos.owners.get(number)
         return endpoint_name(owner) if owner is not None else f"meter {number}"
 

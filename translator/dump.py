@@ -55,6 +55,7 @@ _TABLES: dict[str, tuple[Fields, Mapping[str, Fields]]] = {
     "connection_limit": ((("owner", "limited"),), {"at_most": (("slots", "int"), ("mask", "int"))}),
     "arp_answer": ((("target", "v4"),), {"arp_reply": (("mac", "mac"),)}),
     "nd_answer": ((("target", "v6"),), {"nd_reply": (("mac", "mac"),)}),
+    "reject": ((("reason", "int"),), {"port_unreachable": (), "tcp_reset": ()}),
     "answer_port": ((("ingress_port", "port"),), {"send_back": (("port", "port"),)}),
     "next_hop": (
         (("next_hop", "next_hop"),),

@@ -68,8 +68,6 @@ class Pending:
 _CONFIG = {
     "VXLANPort": ((str(VXLAN_PORT),), f"port {VXLAN_PORT} is compiled in: no VXLAN tunnels, and workloads' VXLAN is recognised by that port only"),
     "IptablesNATOutgoingInterfaceFilter": (("",), "NAT outgoing holds for every interface"),
-    "ServiceLoopPrevention": (("drop", "disabled", ""), "service loops are dropped, not rejected"),
-    "FilterDenyAction": (("drop",), "denied packets are dropped, not rejected"),
 }
 """Configuration that is not carried out: name to (values that need nothing, what happens instead)."""
 

@@ -7,7 +7,7 @@ configured). Ingress is what the workload receives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from felix_proto.types import QoSControls, WorkloadEndpoint, WorkloadEndpointID
@@ -27,10 +27,11 @@ _MOST_CONNECTIONS = 0x7FFF_FFFF
 class QosPart:
     """Owner of the table `connection_limit`; `meters` and `owners` are for whoever writes meters."""
 
-    def __init__(self, states: EndpointStates) -> None:
+    def __init__(self, states: EndpointStates, others: Mapping[MeterKey, Config] | None = None) -> None:
+        """`others`: meters that are no endpoint's, which are always there."""
         self._states = states
         self._claims = Claims()
-        self.meters: dict[MeterKey, Config] = {}
+        self.meters: dict[MeterKey, Config] = dict(others or {})
         self.owners: dict[int, WorkloadEndpointID] = {}
         """Endpoints by number, of those that have a meter."""
         self._of: dict[WorkloadEndpointID, dict[MeterKey, Config]] = {}

@@ -22,6 +22,8 @@ from .numbers import Names, Numbers
 from .pending import Pending
 from .ports import PortPart
 from .qos import QosPart
+from .rejects import METERS as REJECT_METERS
+from .rejects import RejectPart
 from .routing import RoutingPart
 from .service_loop import ServiceLoopPart
 from .source_guard import SourceGuardPart
@@ -52,9 +54,9 @@ class Reach:
         self._routing = RoutingPart(names, self.states, self.hosts, self._ways, tunnels)
         self._tunnels = TunnelPart(names, self._ways, tunnels, Underlay(self._routing.hops.to, self.hosts.number_at, self.hosts))
         self._floating, self._loops = FloatingPart(), ServiceLoopPart()
-        self.qos = QosPart(self.states)
+        self.qos = QosPart(self.states, REJECT_METERS)
         self._parts: tuple[_Part, ...] = (
-            NeighbourPart(self.states), SourceGuardPart(self.states), self._routing, self._tunnels, NatPart(), MasqueradePart(),
+            RejectPart(), NeighbourPart(self.states), SourceGuardPart(self.states), self._routing, self._tunnels, NatPart(), MasqueradePart(),
             self._floating, self._loops, DscpPart(self.states), PortPart(self.states, self.hosts), self.qos)  # fmt: skip
         self._pending = Pending()
 

@@ -1,7 +1,7 @@
 """Rows of `service_loop_v4` and `service_loop_v6`: the ranges of service addresses that nothing is forwarded to (contract 4.4).
 
-Those of BGPConfiguration: cluster, external and load balancer ranges. ServiceLoopPrevention: Drop (the default) and Reject, which drops
-here; anything else is Disabled.
+Those of BGPConfiguration: cluster, external and load balancer ranges. ServiceLoopPrevention: Drop (the default) and Reject (`rejects`
+says what is told to the sender); anything else is Disabled.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ _COLUMNS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = 
     "tables": (("name", "entries", "size", "used"), ("owner",), ("name",)),
     "rules": (("packets", "decided", "passed", "stage", "policy", "rule_index", "action"), ("tier", "rule_id", "trigger"), ("policy", "rule_index")),
     "drops": (("packets", "reason"), (), ("reason",)),
+    "rejects": (("packets", "fate", "meaning"), (), ("fate",)),
     "flows": (("protocol", "src", "dst", "leaves", "state", "age"), ("expires", "learned"), ("src", "dst")),
     "flowcounts": (("flows", "event"), (), ("event",)),
     "degraded": (("object", "direction", "effect", "reason"), (), ("object",)),

@@ -52,8 +52,9 @@ def text(line: dict[str, Any]) -> str:
     """Return a line for people."""
     if "lost" in line:
         return f"-- {line['lost']} packets lost here: they came faster than they could be told"
+    reason = line["reason"] + {None: "", "sent": ", rejected"}.get(line["rejected"], f", not rejected ({line['rejected']})")
     why = "; ".join(f"{each['stage']} {each['action']} by {who(each)}" for each in line["policy"])
-    head = f"{line['time'][11:23]}  {line['verdict'].upper():5}  {line['reason']}  {_packet(line['sent'])}  {_place(line['from'])} -> {_place(line['to'])}"
+    head = f"{line['time'][11:23]}  {line['verdict'].upper():5}  {reason}  {_packet(line['sent'])}  {_place(line['from'])} -> {_place(line['to'])}"
     return f"{head}  {why}".rstrip()
 
 

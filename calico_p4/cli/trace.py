@@ -61,6 +61,8 @@ def _story(answer: dict[str, Any]) -> Iterator[tuple[str, str]]:
     out = f", out by {answer['out']}" if answer["out"] else ""
     yield "verdict", f"{verdict}  {_packet(answer['sent'])}{out}"
     yield "reason", answer["reason"] + (f": {answer['detail']}" if "detail" in answer else "")
+    if answer.get("rejected"):
+        yield "rejected", answer["rejected"]["text"]
     if answer.get("flow"):
         yield "flow", _flow(answer["flow"])
     for decided in answer["policy"]:

@@ -63,5 +63,6 @@ def _of_p4info() -> dict[str, str]:
         "meters": ", ".join(each.preamble.alias for each in info.meters) or "none",
         "bandwidth": "policed: what is over the rate is dropped, where Linux delays it",
         "connection limits": "by slots that flows take: exact up to 16, of more some are refused when nearly all are taken",
+        "rejects": "ICMP port unreachable to packets of up to 1280 bytes, answer included; none to fragments, SCTP, UDP without a checksum, extension headers",
         "IPv4 and IPv6": "both",
     }

@@ -16,6 +16,7 @@ from calico_p4.inspect.services import services
 from calico_p4.inspect.suggest import Unknown, unknown
 from calico_p4.offline import Offline
 from k8s_p4.reasons import Reason
+from k8s_p4.rejects import Rejected
 from k8s_p4.rows import TABLES
 from translator.names import endpoint_name
 
@@ -190,6 +191,13 @@ def _reason(number: int) -> str:
         return str(number)
 
 
+def rejected(scene: Scene) -> Iterator[Item]:
+    """Yield what became of answers to denied packets, most first."""
+    for number, count in sorted(scene.rejects().items(), key=lambda item: -item[1]):
+        fate = Rejected(number)
+        yield {"packets": count, "fate": fate.name.lower(), "meaning": fate.text}
+
+
 def degraded(scene: Scene) -> Iterator[Item]:
     """Yield what does not work as intended."""
     yield from (entry.as_dict() for entry in scene.driver.degraded())
@@ -266,6 +274,7 @@ KINDS: Mapping[str, Callable[[Scene], Iterator[Item]]] = {
     "tables": table_use,
     "rules": rule_hits,
     "drops": dropped,
+    "rejects": rejected,
     "flows": flows,
     "flowcounts": flow_counts,
     "degraded": degraded,

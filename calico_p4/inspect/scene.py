@@ -11,7 +11,7 @@ from typing import Any
 
 from calico_p4.bench import Bench
 from calico_p4.driver import Driver
-from calico_p4.hits import drops
+from calico_p4.hits import drops, rejects
 from calico_p4.inspect.objects import History
 from calico_p4.kubernetes_file import Event
 from calico_p4.names import Places
@@ -83,6 +83,10 @@ class Scene:
     def drops(self) -> dict[int, int]:
         """Return the packets dropped by reason. Raises TargetError."""
         return drops(self.switch.client) if self.switch is not None else {}
+
+    def rejects(self) -> dict[int, int]:
+        """Return what became of answers to denied packets. Raises TargetError."""
+        return rejects(self.switch.client) if self.switch is not None else {}
 
     @cached_property
     def learned(self) -> list[Learned]:

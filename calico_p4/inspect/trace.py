@@ -7,8 +7,8 @@ look-up, and this module finds for each the row that was hit, its names, and who
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from calico_p4.bench import Bench
-from calico_p4.frames import parse
+from calico_p4.bench import Bench, rejected
+from calico_p4.frames import TCP, parse, unwrap
 from calico_p4.inspect.craft import NAMES, Flow, frame
 from calico_p4.inspect.flows import flow_of
 from calico_p4.inspect.labels import Labels, row_id, short, table_aliases
@@ -19,6 +19,7 @@ from calico_p4.inspect.scene import Scene
 from calico_p4.inspect.seats import Seat, seat_of
 from calico_p4.packets import Packet
 from felix_proto.types import WorkloadEndpointID
+from k8s_p4.rejects import Rejected
 from k8s_p4.rows import TABLES
 from k8s_p4.target import EmbeddedClient, Injected, Learned, LookedUp
 
@@ -84,7 +85,8 @@ class Tracer:
         return self._bench.send(Packet(0, "trace", None, 0.0, {"raw": sent.frame.hex(), "from": sent.entry, "flow": flow}))
 
     def trace(self, sent: Probe, learned: Sequence[Learned] = ()) -> Answer:
-        """Send a packet; returns the contract's answer with the ``steps`` it took, and the ``flow`` it is of (`flows.flow_of`), if it is of one.
+        """Send a packet; returns the contract's answer with the ``steps`` it took, the ``flow`` it is of (`flows.flow_of`), if it is of one, and
+        what became of a reject (``rejected``), if there was to be one.
 
         Raises:
             Disagreement: a look-up ended otherwise than the entries read back say.
@@ -93,8 +95,16 @@ class Tracer:
         looked_up = self._witness.last.trace if self._witness.last is not None and answer["verdict"] != "error" else ()
         answer["sent"] = describe(sent)
         answer["steps"] = list(self._steps(looked_up))
+        answer["rejected"] = self._rejected(answer)
         answer["flow"] = _flow(looked_up, learned) if answer["reason"] == "established" else None
         return answer
+
+    def _rejected(self, answer: Answer) -> Answer | None:
+        """Return what became of the answer to a denied packet; None if it was to get none."""
+        fate = rejected(self._witness.last) if self._witness.last is not None and answer["verdict"] == "deny" else Rejected.NONE
+        if fate == Rejected.NONE:
+            return None
+        return {"fate": fate.name.lower(), "text": _told(bytes.fromhex(answer["answer"])) if "answer" in answer else fate.text}
 
     def ends(self, sent: Probe) -> dict[str, WorkloadEndpointID | None]:
         """Return the workload endpoint that each policy stage stands for, for a packet: its sender and its receiver."""
@@ -141,6 +151,15 @@ class Tracer:
         if (found is not None) != each.hit or (there is not None and there != ran):
             raise Disagreement(f"{table} {self._labels.asked(table, asked)}: the target ran {_action(each)}, the entries read back say {there}")
         return found
+
+
+def _told(frame: bytes) -> str:
+    """What an answer says, and to whom; it may be in a tunnel."""
+    inside = unwrap(frame)
+    fields = parse(frame if inside is None else inside[1])
+    assert fields is not None
+    kind = "TCP reset" if fields.proto == TCP else "ICMP port unreachable"
+    return f"{kind}, {fields.src} -> {fields.dst}"
 
 
 def _flow(looked_up: tuple[LookedUp, ...], learned: Sequence[Learned]) -> Answer | None:

@@ -8,6 +8,8 @@
 #include "arch/v1model/shim.p4"
 
 #define CPU_PORT 510
+// No port: answers of the switch itself go round by it. (511 drops.)
+#define ANSWER_PORT 509
 
 #include "core/pipeline.p4"
 #include "core/deparse.p4"
@@ -68,8 +70,10 @@ parser MainParser(packet_in packet, out all_headers_t hdr, inout metadata_t meta
     PacketParser() parse;
 
     state start {
-        transition select(istd.ingress_port) {
-            CPU_PORT: from_driver;
+        // An answer keeps the port of what it answers, and has no header of the driver's.
+        transition select(meta.strip, istd.ingress_port) {
+            (STRIP_ANSWER, _): from_wire;
+            (_, CPU_PORT): from_driver;
             default: from_wire;
         }
     }
@@ -166,6 +170,9 @@ control MainControl(inout all_headers_t hdr, inout metadata_t meta, inout standa
         pipeline.apply(hdr.of_packet, meta);
         if (meta.state == STATE_DROP) {
             mark_to_drop(istd);
+        } else if (meta.state == STATE_AROUND && meta.strip == STRIP_ANSWER) {
+            meta.round = 1;
+            istd.egress_spec = ANSWER_PORT;
         } else if (meta.state == STATE_AROUND) {
             meta.round = 1;
             resubmit_preserving_field_list(1);
@@ -187,8 +194,15 @@ control MainControl(inout all_headers_t hdr, inout metadata_t meta, inout standa
     }
 }
 
-control NoEgress(inout all_headers_t hdr, inout metadata_t meta, inout standard_metadata_t istd) {
+// What was taken out of a tunnel comes to the parser again as it came; an answer, as it was made.
+control Answers(inout all_headers_t hdr, inout metadata_t meta, inout standard_metadata_t istd) {
     apply {
+        if (istd.egress_port == ANSWER_PORT) {
+            hdr.of_packet.stripped_vxlan_v4.setInvalid();
+            hdr.of_packet.stripped_vxlan_v6.setInvalid();
+            hdr.of_packet.stripped_ipip.setInvalid();
+            recirculate_preserving_field_list(1);
+        }
     }
 }
 
@@ -205,4 +219,4 @@ control MainDeparser(packet_out packet, in all_headers_t hdr) {
     }
 }
 
-V1Switch(MainParser(), NoChecksum(), MainControl(), NoEgress(), NoChecksum(), MainDeparser()) main;
+V1Switch(MainParser(), NoChecksum(), MainControl(), Answers(), NoChecksum(), MainDeparser()) main;

@@ -187,7 +187,7 @@ def test_the_command(driver: Running):
     assert (shown.exit_code, shown.stderr) == (0, "calico-p4: watching\n")
     assert len(shown.stdout.splitlines()) == 3 and all("  DENY   " in line for line in shown.stdout.splitlines())
     assert [set(json.loads(line)) for line in data.stdout.splitlines()] == 2 * [
-        {"time", "seconds", "from", "to", "sent", "verdict", "reason", "policy", "tunnel"}
+        {"time", "seconds", "from", "to", "sent", "verdict", "reason", "rejected", "policy", "tunnel"}
     ]
 
 

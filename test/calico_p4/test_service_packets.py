@@ -56,6 +56,7 @@ def check(bench: ServiceBench, probe: Probe, sticky: bool = False) -> None:
         return
     reason = "source_range" if probe.answer.what == "source_range" else "no_backend"
     assert (answer["verdict"], answer["reason"]) == ("deny", reason), (probe.text, answer)
+    assert ("answer" in answer) == (probe.answer.what == "reject" and probe.protocol != "SCTP"), (probe.text, answer)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)

@@ -17,7 +17,7 @@ HOOKS = ("untracked_ingress", "untracked_egress", "pre_dnat", "forward_ingress",
 """Stages that only host endpoints have."""
 TABLES_OF_THE_HOUSE += [f"{stage}.{table}" for stage in (*ENDPOINT_STAGES, *HOOKS) for table in ("binding", "self_class", "peer_class", "rules")]
 
-TABLES_OF_THE_HOUSE += ["connection_limit", "epoch", "host_rule_v4", "host_rule_v6"]
+TABLES_OF_THE_HOUSE += ["connection_limit", "reject", "epoch", "host_rule_v4", "host_rule_v6"]
 TABLES_OF_THE_HOUSE += [f"{table}_{family}" for family in ("v4", "v6")
                         for table in ("service", "service_source", "backend", "affinity_backend", "floating", "masquerade", "masquerade_address")]  # fmt: skip
 LEARNERS = ["flow_v4", "flow_v6", "closing_v4", "closing_v6", "judged_v4", "judged_v6", "affinity_v4", "affinity_v6", "connection_slot"]
@@ -67,7 +67,7 @@ def test_artefacts_name_no_machine() -> None:
 def test_p4info_has_the_tables_of_the_house() -> None:
     p4info = artefacts.p4info()
     assert sorted(table.preamble.alias for table in p4info.tables) == sorted([*TABLES_OF_THE_HOUSE, *LEARNERS, "init"])
-    assert set(schema.COUNTERS) == {"drops", "flows", *(f"{stage}.hits" for stage in (*ENDPOINT_STAGES, *HOOKS))}
+    assert set(schema.COUNTERS) == {"drops", "flows", "rejects", *(f"{stage}.hits" for stage in (*ENDPOINT_STAGES, *HOOKS))}
     assert all(table.preamble.name.endswith(f".{table.preamble.alias}") for table in p4info.tables)
 
 
@@ -81,7 +81,7 @@ def test_what_learns_is_marked_and_takes_no_rows() -> None:
 def test_every_default_is_constant_and_no_entry_may_have_it() -> None:
     actions = {action.preamble.id: action.preamble.alias for action in artefacts.p4info().actions}
     harmless = {"ask_nets", "ask_routes", "no_tunnel_here", "behind_nobody", "no_identity", "keep", "nd_unknown", "clear", "learn_v4", "learn_v6", "close_v4", "close_v6", "judge_v4", "judge_v6", "for_good",
-                "not_floating", "no_service", "gone", "no_pool", "remember_v4", "remember_v6", "take_slot", "unlimited", "unmarked", "outside_cluster", "no_service_there", "no_host_rule"}  # fmt: skip
+                "not_floating", "no_service", "gone", "no_pool", "remember_v4", "remember_v6", "take_slot", "unlimited", "unmarked", "outside_cluster", "no_service_there", "no_host_rule", "no_reject"}  # fmt: skip
     closing = {"unknown_port", "arp_unknown", "no_way_back", "spoofed", "no_route", "unbound", "no_rule", "neighbour_unknown", "stranger", "not_made",
                "source_out_of_range", "no_backend", "no_candidate"}  # fmt: skip
     seen = set()
@@ -105,7 +105,7 @@ def test_ids_are_given_by_the_program() -> None:
 
 def test_sizes_are_guarantees() -> None:
     for name, (_id, size) in schema.COUNTERS.items():
-        assert size == {"drops": 64, "flows": 8}.get(name, 65536 if name.startswith(HOOKS) else 262144)
+        assert size == {"drops": 64, "flows": 8, "rejects": 16}.get(name, 65536 if name.startswith(HOOKS) else 262144)
     for name, table in schema.TABLES.items():
         if "identity_host" in name:
             assert table.size >= (65_536 if name.startswith("pre_dst") else 300_000)
@@ -123,7 +123,7 @@ def test_reasons_are_those_of_the_program() -> None:
 def test_metadata_of_interest_is_in_the_spec() -> None:
     names = artefacts.manifest()["metadata"]
     slots = {f"{stage}_slot" for stage in (*ENDPOINT_STAGES, *HOOKS)}
-    assert set(names) == {"reason", "in_endpoint", "out_endpoint", "tunnel", "peer", *slots}
+    assert set(names) == {"reason", "reject", "in_endpoint", "out_endpoint", "tunnel", "peer", *slots}
     spec = artefacts.read(artefacts.SPEC).decode()
     assert all(f" {name}\n" in spec for name in names.values())
 

@@ -68,7 +68,7 @@ def _closing(text: str, opening: int) -> int:
 
 def parsers(text: str) -> Complaints:
     """`reject`, or a select that nothing matches, goes on as if accepted."""
-    if re.search(r"\breject\b", text):
+    if re.search(r"(transition|:)\s*reject\s*;", text):
         yield "a transition to reject"
     for found in re.finditer(r"\bselect\s*\([^{]*\{", text):
         body = text[found.end() : text.index("}", found.end())]

@@ -31,15 +31,11 @@ CASES = [
      "NAT outgoing holds for every interface"),
     (GlobalBGPConfigUpdate(service_cluster_cidrs=("10.96.0.0/x",)), GlobalBGPConfigUpdate(), "GlobalBGPConfig",
      "service loops: not a CIDR: '10.96.0.0/x'"),
-    (config(ServiceLoopPrevention="Reject"), config(ServiceLoopPrevention="Drop"), "Config ServiceLoopPrevention=Reject",
-     "service loops are dropped, not rejected"),
     (endpoint("shop/web", local_bgp_peer=""), endpoint("shop/web"), WEB,
      "BGP peering with the workload is not set up, the local peering address not answered"),
     (endpoint("shop/web", live_migration_role=1), endpoint("shop/web"), WEB, "live migration does not change its routes"),
     (config(VXLANPort="8472"), config(VXLANPort="4789"), "Config VXLANPort=8472",
      "port 4789 is compiled in: no VXLAN tunnels, and workloads' VXLAN is recognised by that port only"),
-    (config(FilterDenyAction="Reject"), config(FilterDenyAction="DROP"), "Config FilterDenyAction=Reject",
-     "denied packets are dropped, not rejected"),
 ]  # fmt: skip
 
 
@@ -61,7 +57,7 @@ def test_listed_while_asked_for(asked: Any, withdrawn: Any, name: str, reason: s
     endpoint("shop/web", ipv4_nat=(NatInfo("203.0.113.9", "10.0.0.5"),)),
     GlobalBGPConfigUpdate(service_cluster_cidrs=("10.96.0.0/12",), local_workload_peering_ip_v6="fd00::9"),
     endpoint("shop/web", qos_policies=(QoSPolicy("", 20),)),
-    config(FilterDenyAction="Drop"),
+    config(IptablesFilterDenyAction="Reject", ServiceLoopPrevention="Reject"),
     HostEndpointUpdate("eth0-hep", HostEndpoint("eth0-hep", "*")),
 ])  # fmt: skip
 def test_what_needs_nothing_is_not_listed(harmless: Any) -> None:

@@ -12,6 +12,7 @@ control PacketDeparser(packet_out packet, in headers_t hdr) {
         packet.emit(hdr.outer_ipv6);
         packet.emit(hdr.outer_udp);
         packet.emit(hdr.vxlan);
+        packet.emit(hdr.unreachable);
         packet.emit(hdr.ethernet);
         packet.emit(hdr.arp);
         packet.emit(hdr.ipv4);

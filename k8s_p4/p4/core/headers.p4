@@ -27,8 +27,11 @@ const bit<8> ICMP_ECHO_REQUEST = 8;
 const bit<8> ICMP_ECHO_REPLY = 0;
 const bit<8> ICMP_UNREACHABLE = 3;
 const bit<8> ICMP_SOURCE_QUENCH = 4;
+const bit<8> ICMP_REDIRECT = 5;
 const bit<8> ICMP_TIME_EXCEEDED = 11;
 const bit<8> ICMP_PARAMETER_PROBLEM = 12;
+// The highest type that is neither experimental nor unassigned (address mask reply).
+const bit<8> ICMP_LAST_KNOWN = 18;
 const bit<8> ICMPV6_UNREACHABLE = 1;
 const bit<8> ICMPV6_TOO_BIG = 2;
 const bit<8> ICMPV6_TIME_EXCEEDED = 3;
@@ -198,6 +201,13 @@ header outer_udp_t {
     bit<16> checksum;
 }
 
+// ICMP destination unreachable, either family, in front of the packet it is about (reject.p4).
+header unreachable_t {
+    bit<16> type_code;
+    bit<16> checksum;
+    bit<32> unused;
+}
+
 // What a tunnel adds in front of the Ethernet frame or, with IP in IP, of the packet inside: read in one
 // piece to be left out.
 header stripped_vxlan_v4_t {
@@ -236,6 +246,7 @@ struct headers_t {
     ipv6_t        outer_ipv6;
     outer_udp_t   outer_udp;
     vxlan_t       vxlan;
+    unreachable_t unreachable;
     stripped_vxlan_v4_t stripped_vxlan_v4;
     stripped_vxlan_v6_t stripped_vxlan_v6;
     stripped_ipip_t     stripped_ipip;

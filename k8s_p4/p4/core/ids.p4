@@ -19,7 +19,8 @@
 //                            26     tunnel.p4
 //                            27     dscp.p4
 //                            28     service_loop.p4
-// Next free stage: 29. Hidden tables (no row, no P4Info entry) have no id.
+//                            29     reject.p4
+// Next free stage: 2a. Hidden tables (no row, no P4Info entry) have no id.
 
 #ifndef CORE_IDS_P4
 #define CORE_IDS_P4
@@ -57,5 +58,6 @@
 #define STAGE_TUNNEL 26
 #define STAGE_DSCP 27
 #define STAGE_SERVICE_LOOP 28
+#define STAGE_REJECT 29
 
 #endif

@@ -12,7 +12,7 @@
 const bit<8> STATE_ON = 0;       // undecided or accepted so far: go on
 const bit<8> STATE_DROP = 1;     // dropped; reason says why
 const bit<8> STATE_ANSWERED = 2; // the packet became an answer and goes back by its own port
-const bit<8> STATE_AROUND = 3;   // goes through the pipeline again, without its outer headers
+const bit<8> STATE_AROUND = 3;   // goes through the pipeline again: without its outer headers, or as its answer
 
 // metadata.from and metadata.to
 const bit<8> KIND_NONE = 0;
@@ -38,6 +38,8 @@ const bit<8> TUNNEL_VXLAN = 1;
 const bit<8> TUNNEL_IPIP = 2;
 const bit<8> STRIP_VXLAN_V4 = 1;
 const bit<8> STRIP_VXLAN_V6 = 3;
+// Nothing: it is the switch's own answer to what was denied (reject.p4).
+const bit<8> STRIP_ANSWER = 4;
 // metadata.nat: what translates the destination of a new flow
 const bit<8> NAT_NONE = 0;
 const bit<8> NAT_SERVICE = 1;
@@ -64,11 +66,21 @@ struct metadata_t {
     bit<32> tunnel;             // tunnel it leaves by (routing), 0 for none
     KEPT bit<32> peer;          // node whose tunnel it came by, 0 for none
 
+    // reject (reject.p4)
+    KEPT bit<8>  reject;        // what became of the answer to what was denied
+    bit<8>  reject_with;
+    bit<8>  filtered;           // 1: denied by policy behind routing
+    bit<8>  to_group;           // 1: the frame went to several stations; by the parser
+    bit<8>  denied_reason;      // of the packet, while its answer is under way
+    bit<8>  denied_to;
+    bit<32> denied_endpoint;
+    bit<32> denied_out;
+
     bit<8>  state;
     KEPT bit<32> ingress_port;
 
     // tunnel (tunnel.p4)
-    KEPT bit<8>  round;         // 1: what was in a tunnel; by the parser
+    KEPT bit<8>  round;         // from 1 on: what was in a tunnel, or an answer; by the parser
     KEPT bit<8>  strip;
     bit<8>  outer_ecn;          // of the header that was taken off
     bit<32> arrived_flags;      // of the VXLAN header that was taken off

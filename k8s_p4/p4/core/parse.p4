@@ -40,6 +40,7 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         meta.inner_dst_low = 0;
         meta.dst_high = 0;
         meta.dst_low = 0;
+        meta.to_group = 0;
         meta.header_length = 0;
         meta.l4_length = 0;
         meta.l4_minimum = 0;
@@ -54,12 +55,13 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
         }
     }
 
-    // Round 1: the outer headers were compared in round 0, and are read to be left out.
+    // A further round. The outer headers of a tunnel were compared in round 0, and are read to be left out.
     state strip {
         transition select(meta.strip) {
             STRIP_VXLAN_V4: strip_vxlan_v4;
             STRIP_VXLAN_V6: strip_vxlan_v6;
             TUNNEL_IPIP: strip_ipip;
+            STRIP_ANSWER: parse_ethernet;
             default: accept;
         }
     }
@@ -90,6 +92,7 @@ parser PacketParser(packet_in packet, inout headers_t hdr, inout metadata_t meta
 
     state parse_ethernet {
         packet.extract(hdr.ethernet);
+        meta.to_group = (bit<8>) (hdr.ethernet.dst >> 40) & 1;
         transition select(hdr.ethernet.ether_type) {
             ETHERTYPE_ARP: parse_arp;
             ETHERTYPE_IPV4: parse_ipv4;

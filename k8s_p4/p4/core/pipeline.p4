@@ -4,6 +4,7 @@
 //   parse -> ports -> neighbour -> source guard -> untracked -> flow -> pre-DNAT -> nat -> routing -> next hop ->
 //                        +-> answer
 //   policy: forward ingress -> egress -> ingress -> forward egress   -> forward -> masquerade -> rewrite -> send
+//   what any of them drops -> reject -> parse -> routing -> next hop -> send
 //
 // What belongs to a flow passes over pre-DNAT, nat, policy and masquerade.
 //
@@ -39,6 +40,7 @@
 #include "masquerade.p4"
 #include "qos.p4"
 #include "connections.p4"
+#include "reject.p4"
 
 #define IDENTITY_CONTROL SrcIdentity
 #define IDENTITY_SIDE src
@@ -373,6 +375,7 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     MasqueradeCandidate() masquerade_candidate;
     SourceMoved() source_moved;
     Rewrite() rewrite;
+    Reject() reject;
     bit<8> hooked;
     bit<8> refused;
 
@@ -383,31 +386,40 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
     @id(COUNTER_ID(STAGE_PIPELINE, 01))
     COUNTER(drops, SIZE_REASONS);
 
+    // Index: REJECT_SENT and so on.
+    @id(COUNTER_ID(STAGE_REJECT, 01))
+    COUNTER(rejects, SIZE_REJECTS);
+
     // In a table's action, not in apply: the compiler would take a value assigned there for the one
     // that a later table's action leaves. Nobody writes entries here: no key, constant default.
     @id(ACTION_ID(STAGE_PIPELINE, 01))
     action clear() {
-        meta.reason = REASON_NONE;
-        meta.untracked_ingress_slot = 0;
-        meta.untracked_egress_slot = 0;
-        meta.pre_dnat_slot = 0;
-        meta.forward_ingress_slot = 0;
-        meta.egress_slot = 0;
-        meta.ingress_slot = 0;
-        meta.forward_egress_slot = 0;
-        meta.in_endpoint = 0;
+        if (meta.round == 0) {
+            meta.peer = 0;
+            meta.strip = TUNNEL_NONE;
+        }
+        // With its answer goes what there is to say of the packet that was denied.
+        if (meta.strip != STRIP_ANSWER) {
+            meta.reason = REASON_NONE;
+            meta.reject = REJECT_NONE;
+            meta.untracked_ingress_slot = 0;
+            meta.untracked_egress_slot = 0;
+            meta.pre_dnat_slot = 0;
+            meta.forward_ingress_slot = 0;
+            meta.egress_slot = 0;
+            meta.ingress_slot = 0;
+            meta.forward_egress_slot = 0;
+            meta.in_endpoint = 0;
+            meta.from = KIND_NONE;
+        }
         meta.out_endpoint = 0;
         meta.state = STATE_ON;
-        meta.from = KIND_NONE;
         meta.src_endpoint = 0;
         meta.flags = 0;
         meta.tunnel = 0;
         meta.tunnel_kind = TUNNEL_NONE;
         meta.tunnel_endpoint = 0;
-        if (meta.round == 0) {
-            meta.peer = 0;
-            meta.strip = TUNNEL_NONE;
-        }
+        meta.filtered = 0;
         meta.owner = KIND_NONE;
         meta.owner_reason = REASON_NONE;
         meta.owner_from_workload = 0;
@@ -508,15 +520,39 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         COUNT(flows, FLOW_CLASHED)
     }
 
-    // Counted before the drop, because a drop is immediate: nothing after it runs.
     @hidden
-    action count_and_drop() {
-        COUNT(drops, (bit<32>) meta.reason)
-        DROP_PACKET()
+    action answered() {
+        meta.state = STATE_ANSWERED;
+    }
+
+    @hidden
+    action no_way_to_sender() {
+        meta.reject = REJECT_NO_WAY;
+    }
+
+    // What there is to say of the packet that was denied.
+    @hidden
+    action as_denied() {
+        meta.reason = meta.denied_reason;
+        meta.to = meta.denied_to;
+        meta.dst_endpoint = meta.denied_endpoint;
+        meta.out_endpoint = meta.denied_out;
     }
 
     apply {
         init.apply();
+        if (meta.strip == STRIP_ANSWER) {
+            ask_destination.apply(hdr, meta);
+            owner.apply(meta);
+            routing.apply(hdr, meta);
+            if (meta.state == STATE_ON) {
+                hop.apply(hdr, meta);
+            }
+            // Skips all that looks at packets of others.
+            if (meta.state == STATE_ON) {
+                answered();
+            }
+        }
         parse_check.apply(hdr, meta);
         if (meta.state == STATE_ON) {
             ports.apply(meta);
@@ -837,14 +873,30 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
         if (meta.state == STATE_ON && meta.from == KIND_WORKLOAD && meta.to == KIND_UPLINK) {
             mark_dscp.apply(hdr, meta);
         }
-        if (meta.state == STATE_ON && meta.tunnel != 0 && meta.to == KIND_UPLINK) {
-            encapsulate.apply(hdr, meta);
+        if (meta.tunnel != 0 && meta.to == KIND_UPLINK) {
+            if (meta.state == STATE_ON || meta.state == STATE_ANSWERED) {
+                encapsulate.apply(hdr, meta);
+            }
+        }
+        if (meta.strip == STRIP_ANSWER) {
+            if (meta.state == STATE_DROP) {
+                no_way_to_sender();
+            }
+            as_denied();
+            COUNT(rejects, (bit<32>) meta.reject)
+        } else if (meta.state == STATE_DROP) {
+            COUNT(drops, (bit<32>) meta.reason)
+            reject.apply(hdr, meta);
+            if (meta.state == STATE_DROP && meta.reject != REJECT_NONE) {
+                COUNT(rejects, (bit<32>) meta.reject)
+            }
         }
         if (meta.state == STATE_AROUND) {
             GO_AROUND()
         }
+        // A drop is immediate: nothing after it runs.
         if (meta.state == STATE_DROP) {
-            count_and_drop();
+            DROP_PACKET()
         }
     }
 }

@@ -66,6 +66,9 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
         meta.POLICY_SLOT = slot;
         meta.state = STATE_DROP;
         meta.reason = REASON_POLICY;
+#if !POLICY_EXCUSED
+        meta.filtered = 1;
+#endif
         COUNT(hits, slot)
     }
 
@@ -83,6 +86,9 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
     action no_rule() {
         meta.state = STATE_DROP;
         meta.reason = REASON_POLICY;
+#if !POLICY_EXCUSED
+        meta.filtered = 1;
+#endif
     }
 
     @id(ACTION_ID(POLICY_STAGE, 09))

@@ -76,8 +76,11 @@
 #define SIZE_FLOW_EVENTS 8
 // Ranges that services get their addresses from, of all kinds.
 #define SIZE_SERVICE_LOOP 256
-// One counter per reason.
+// One counter per reason, and one row where a reason asks for an answer.
 #define SIZE_REASONS 64
+// What became of answers: rejects.p4. Groups of senders, with a rate each.
+#define SIZE_REJECTS 16
+#define SIZE_REJECT_GROUPS 64
 
 // The sizes of a policy stage's tables, for POLICY_SIZE.
 #define SIZE_OF_ENDPOINTS(table) SIZE_##table
