@@ -146,7 +146,8 @@ class PortInventory:
     def as_file(self) -> list[dict[str, Any]]:
         """Return the ports in the form of a ports file, those that an endpoint waits for as absent: it makes the same ports without a kernel."""
         absent = (name for name, users in sorted(self._users.items()) if users and name not in self._ports)
-        return [*map(_item, self.all()), *({"name": name, "kind": "workload", "state": "absent"} for name in absent)]
+        there = ({**_item(port), **({"number": port.number} if port.name in self._fixed else {})} for port in self.all())
+        return [*there, *({"name": name, "kind": "workload", "state": "absent"} for name in absent)]
 
     def of_kind(self, kind: str) -> list[Port]:
         """Return the ports of a kind, those that carry first, then those of the file in its order, then by name: the first uplink is the
@@ -281,7 +282,7 @@ class PortInventory:
 def _item(port: Port) -> dict[str, Any]:
     neighbours = {address: mac.to_bytes(6).hex(":") for address, mac in port.neighbours}
     return {
-        "name": port.name, "kind": port.kind, "mac": port.mac.to_bytes(6).hex(":"), "addresses": list(port.addresses), "number": port.number,
+        "name": port.name, "kind": port.kind, "mac": port.mac.to_bytes(6).hex(":"), "addresses": list(port.addresses),
         "own_mac": port.own_mac.to_bytes(6).hex(":"), "neighbours": neighbours, "state": "up" if port.up else "down",
     }  # fmt: skip
 

@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from calico_p4.port_rules import rules_of
 from felix_proto.types import ConfigUpdate, Payload
 
 PREFIX = "CALICO_P4_"
@@ -151,8 +152,13 @@ def gathered(environment: Mapping[str, str], config: Mapping[str, str] | None = 
 
 
 def settled(said: list[Said]) -> Settings:
-    """Return the settings. Raises BadSettings: a key without a certificate, or the other way round."""
+    """Return the settings. Raises BadSettings: a key without a certificate, or the other way round; rules that are none."""
     settings = Settings(**{each.name: each.value for each in said})
+    if settings.interfaces != NONE:
+        try:
+            rules_of(settings.interfaces)
+        except ValueError as error:
+            raise BadSettings(f"interfaces: {error}") from error
     if bool(settings.tls_cert) != bool(settings.tls_key):
         raise BadSettings("tls_cert and tls_key go together")
     if settings.tls_cert and not settings.tls_ca:

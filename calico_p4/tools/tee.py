@@ -27,7 +27,7 @@ NOT_STARTED = 127
 """Exit status for a driver that can't be started, as shells have it."""
 _CHUNK = 1 << 18
 """Bytes of a pipe's room, and of one reading: what comes within `_GATHER_S`, and no more, for Felix shall notice a driver that is slow."""
-_GATHER_S = 0.002
+_GATHER_S = 0.005
 """After something was passed on, how long the next waits for more to join it: Felix writes message by message, and each waking of two
 processes would cost it processor time that it needs."""
 _LAST_ANSWERS_S = 5.0

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from calico_p4 import netlink
+from calico_p4.admin.client import AdminClient
 from calico_p4.live import Live
 from calico_p4.switch import connect
 from datastore.allocator import Allocator
@@ -221,6 +222,11 @@ def test_endpoints_follow_their_interfaces_under_felix(node: Namespace, tmp_path
         node.run("link", "set", "x", "name", "calic")
         node.run("link", "set", "calic", "up")
         wait(c="up", a="up", named="up")
+        client = AdminClient(f"unix:{tmp_path / 'admin.sock'}")
+        states = {port["name"]: port["state"] for port in client.ask("get", {"kind": "ports"})}
+        assert states == {"calia": "up", "calic": "up", "eth0": "up", "eth1": "down", "host": "up"}
+        traced = client.ask("trace", {"source": "shop/a", "to": "shop/c", "verify": "embedded"})
+        assert traced["verified"]["differences"] == [], "a driver that is given these ports decides the same"
         assert {"calia", "calic", "eth0", "eth1"} <= ports_of(address).keys() and "poda" not in ports_of(address)
 
 

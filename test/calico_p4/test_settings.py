@@ -169,3 +169,9 @@ def test_check_explains_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "c.yaml").write_text("stat: x\n")
     wrong = runner.invoke(command, ["--settings", str(tmp_path / "c.yaml")])
     assert wrong.exit_code == 2 and "stat is no setting; did you mean state?" in wrong.output
+
+
+def test_rules_that_are_none_are_found_by_who_checks():
+    with pytest.raises(BadSettings, match="interfaces: 'eth0' is no rule"):
+        settled(gathered({"CALICO_P4_INTERFACES": "eth0"}))
+    assert settled(gathered({"CALICO_P4_INTERFACES": "eth0=uplink"})).interfaces == "eth0=uplink"
