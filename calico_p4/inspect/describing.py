@@ -1,6 +1,6 @@
 """One object in full: ``describe``. Lines for people, and the object as the stream gave it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from calico_p4.inspect.difference import plain
@@ -207,14 +207,18 @@ def _owner(scene: Scene, member: str) -> str:
     return f"  {scene.places.name(key)}" if key is not None else ""
 
 
-def _route(scene: Scene, name: str) -> tuple[Lines, Any]:
-    route = scene.store.routes.get(name)
-    if route is None:
-        raise unknown("route", name, scene.store.routes)
-    return _route_lines(scene, name), route
+def _named(what: str, there: Callable[[Scene], Mapping[str, Any]], lines: Callable[[Scene, str], Lines]) -> Callable[[Scene, str], tuple[Lines, Any]]:
+    """How something is described that the store has by name."""
+
+    def describe(scene: Scene, name: str) -> tuple[Lines, Any]:
+        if name not in there(scene):
+            raise unknown(what, name, there(scene))
+        return lines(scene, name), there(scene)[name]
+
+    return describe
 
 
-def _route_lines(scene: Scene, name: str) -> Lines:
+def _route(scene: Scene, name: str) -> Lines:
     (item,) = (item for item in routes(scene) if item["name"] == name)
     yield f"Prefix:     {name}"
     yield f"Types:      {', '.join(item['types']) or 'cidr_info'}"
@@ -223,14 +227,7 @@ def _route_lines(scene: Scene, name: str) -> Lines:
     yield from _rows_of(scene, Object("Route", name))
 
 
-def _vtep(scene: Scene, name: str) -> tuple[Lines, Any]:
-    vtep = scene.store.vteps.get(name)
-    if vtep is None:
-        raise unknown("VTEP", name, scene.store.vteps)
-    return _vtep_lines(scene, name), vtep
-
-
-def _vtep_lines(scene: Scene, name: str) -> Lines:
+def _vtep(scene: Scene, name: str) -> Lines:
     (item,) = (item for item in vteps(scene) if item["name"] == name)
     yield f"Node:       {name}{' (this one)' if item['own'] else ''}"
     yield f"IPv4:       {item['ipv4'] or '-'} MAC {item['mac'] or '-'}, outside {item['parent_ipv4'] or '-'}"
@@ -266,5 +263,5 @@ def _value(name: str, value: Any) -> str:
 
 DESCRIBED: dict[str, Callable[[Scene, str], tuple[Lines, Any]]] = {
     "endpoint": _endpoint, "pod": _endpoint, "policy": _policy, "profile": _policy, "ipset": _ip_set,
-    "route": _route, "vtep": _vtep, "service": describe_service, "hostendpoint": _host_endpoint,
+    "route": _named("route", lambda scene: scene.store.routes, _route), "vtep": _named("VTEP", lambda scene: scene.store.vteps, _vtep), "service": describe_service, "hostendpoint": _host_endpoint,
 }  # fmt: skip

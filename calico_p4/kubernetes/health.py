@@ -10,9 +10,10 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
+from calico_p4.http import Answer, handler
 from calico_p4.log import get_logger
 from datastore.kubernetes import ServiceKey
 
@@ -57,9 +58,8 @@ class HealthServers:
         self.update({})
 
     def _open(self, port: int) -> None:
-        handler = type("Handler", (_Handler,), {"answer": lambda _: self.answer(port)})
         try:
-            server = _Server(("", port), handler)
+            server = _Server(("", port), handler(lambda _: lambda: self._page(port)))
         except OSError as error:
             if port not in self.problems:
                 get_logger().error("health check not served", port=port, error=str(error))
@@ -76,26 +76,12 @@ class HealthServers:
         body = {"service": {"namespace": namespace, "name": name}, "localEndpoints": number, "serviceProxyHealthy": healthy}
         return (200 if number and healthy else 503), body
 
+    def _page(self, port: int) -> Answer:
+        status, body = self.answer(port)
+        headers = {"X-Content-Type-Options": "nosniff", "X-Load-Balancing-Endpoint-Weight": str(body["localEndpoints"])}
+        return Answer(status, "application/json", json.dumps(body).encode(), headers)
+
 
 def _serve(server: ThreadingHTTPServer) -> None:
     with server:
         server.serve_forever(poll_interval=0.1)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def answer(self) -> tuple[int, Mapping[str, Any]]:
-        raise NotImplementedError
-
-    def do_GET(self) -> None:
-        status, body = self.answer()
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("X-Load-Balancing-Endpoint-Weight", str(body["localEndpoints"]))
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: balancers ask every few seconds."""

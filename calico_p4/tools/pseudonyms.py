@@ -22,6 +22,8 @@ _STAY = (
     "ff00::/8",
 )
 """This network, loopback, link-local, multicast and reserved (RFC 6890); IPv6 likewise."""
+_WITH_V4 = (bytes(10) + b"\xff\xff", bytes.fromhex("0064ff9b") + bytes(8))
+"""IPv6 prefixes after which an IPv4 address stands: mapped (RFC 4291, 2.5.5.2) and translated (RFC 6052, 2.1). It gets the pseudonym that it has alone."""
 _ADDRESS = re.compile(r"(?<![0-9A-Za-z.:])(?:\d{1,3}(?:\.\d{1,3}){3}|(?=[0-9a-fA-F:]*:[0-9a-fA-F:]*:)[0-9a-fA-F:]{2,45}(?:\.\d{1,3}){0,3})(?![0-9A-Za-z:])")
 
 
@@ -37,6 +39,8 @@ class Addresses:
 
     def address(self, packed: bytes) -> bytes:
         """Return the pseudonym of an address of 4 or 16 bytes."""
+        if len(packed) == 16 and packed[:12] in _WITH_V4:
+            return packed[:12] + self.address(packed[12:])
         out = bytearray()
         for place, byte in enumerate(packed):
             flips = self._flips_after(packed[:place], len(packed))

@@ -2,7 +2,7 @@
 
 import json
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from random import Random
 
 import pytest
@@ -100,6 +100,17 @@ def test_addresses_keep_their_common_prefixes_and_special_ranges_stay():
     assert addresses.text("10.1.2.3") != "10.1.2.3" and Addresses(b"other").text("10.1.2.3") != addresses.text("10.1.2.3")
     network = addresses.text("10.1.2.0/24")
     assert network.endswith(".0/24") and ip_address(addresses.text("10.1.2.3")).packed[:3] == ip_address(network[:-3]).packed[:3]
+
+
+@pytest.mark.parametrize("before", ["::ffff:", "64:ff9b::"])
+def test_an_ipv4_address_inside_an_ipv6_one_has_the_same_pseudonym(before: str):
+    addresses = Addresses(b"key")
+    alone = addresses.text("10.1.2.3")
+    assert ip_address(addresses.text(f"{before}10.1.2.3")) == ip_address(before + alone) != ip_address(f"{before}10.1.2.3")
+    assert addresses.text(f"{before}127.0.0.1") == str(ip_address(f"{before}127.0.0.1"))
+    network = ip_network(addresses.text(f"{before}10.1.2.0/120"))
+    assert ip_address(before + alone) in network and network.prefixlen == 120
+    assert addresses.inside(f"to {before}10.1.2.3, port 1") == f"to {ip_address(before + alone)}, port 1"
 
 
 def test_names_keep_their_order_because_the_lowest_id_owns_an_address():
