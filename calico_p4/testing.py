@@ -39,13 +39,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def felix_stream(request: pytest.FixtureRequest) -> Iterator[Open]:
-    """Return a function that replays a recording: path (relative to the test file), and the arguments of `Stream`."""
+    """Return a function that replays a recording: path, and the arguments of `Stream`; paths are relative to the test file."""
     with ExitStack() as stack:
 
-        def replayed(recording: str | Path, after: int | None = None, ports: Sequence[Mapping[str, Any]] = ()) -> "Stream":
+        def replayed(recording: str | Path, after: int | None = None, ports: Sequence[Mapping[str, Any]] = (),
+                     k8s: str | Path | None = None, config: Mapping[str, str] | None = None) -> "Stream":  # fmt: skip
             from calico_p4.tools.stream import Stream
 
-            return stack.enter_context(Stream(request.path.parent / recording, after, ports))
+            folder = request.path.parent
+            return stack.enter_context(Stream(folder / recording, after, ports, folder / k8s if k8s is not None else None, config))
 
         yield replayed
 

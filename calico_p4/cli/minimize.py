@@ -25,21 +25,24 @@ def command(recording: str, good: int | None, output: str, test_path: str | None
 
     First objects are left out, then messages, then what is inside them: rules, criteria, members (not with --expect, which can't tell
     what would be right for other rules). What is left is a stream that Felix could have sent. The test (pytest) fails as long as it is wrong.
+    Kubernetes objects (--k8s) are as they are at the end, from the first frame on; they stay, and go into a file beside the recording.
 
     Exit status: 0; 1 it does not show in the recording; 2 an argument or a file can't be used.
     """
+    objects = given["k8s"]
     symptom = symptom_of("minimize", given)
     from calico_p4.tools.symptoms import NothingWrong
     from felix_proto.recordings import read_recording
 
     with reading("minimize", recording):
         payloads = [frame.payload for frame in read_recording(recording)]
+        symptom.asked = symptom.asked._replace(beside=symptom.asked.beside.after(len(payloads)))
         with progress() as tell:
             try:
                 smaller, symptom = _shrunk(payloads, symptom, good, seconds, tell)
             except NothingWrong as error:
                 fail("minimize", str(error), NOT_THERE)
-    _write(output, test_path, recording, symptom, smaller, len(payloads))
+    _write(output, test_path, recording, symptom, smaller, len(payloads), objects)
     click.echo(f"{len(payloads)} frames became {len(smaller.payloads)}, {sum(map(len, payloads))} bytes {sum(map(len, smaller.payloads))}, in {smaller.replays} replays")
     if not smaller.complete:
         click.echo(f"calico-p4 minimize: stopped after {seconds:g} s: it may become smaller yet (--seconds)", err=True)
@@ -61,13 +64,18 @@ def _shrunk(payloads: list[bytes], symptom: Any, good: int | None, seconds: floa
     return Shrinker(payloads, symptom, good if symptom.needs_reference else None, seconds, tell).run(), symptom
 
 
-def _write(output: str, test_path: str | None, recording: str, symptom: Any, smaller: Any, frames: int) -> None:
-    from calico_p4.tools.reproduction import reproduction
+def _write(output: str, test_path: str | None, recording: str, symptom: Any, smaller: Any, frames: int, objects: str | None) -> None:
+    from calico_p4.kubernetes_file import last_of
+    from calico_p4.tools.reproduction import objects_beside, reproduction
     from felix_proto.framing import encode_frame
 
     path = Path(output)
     test = Path(test_path) if test_path else path.with_name(f"test_{path.name.partition('.')[0].replace('-', '_')}.py")
-    for target, content in ((path, b"".join(map(encode_frame, smaller.payloads))), (test, reproduction(output, symptom, smaller, recording, frames).encode())):
+    files = {path: b"".join(map(encode_frame, smaller.payloads)), test: reproduction(output, symptom, smaller, recording, frames).encode()}
+    if objects is not None:
+        with reading("minimize", objects):
+            files[objects_beside(output)] = "".join(f"{line}\n" for line in last_of(objects)).encode()
+    for target, content in files.items():
         with reading("minimize", str(target)):
             target.write_bytes(content)
 

@@ -17,6 +17,8 @@ _OPTIONS = (
     click.option("--fails", is_flag=True, help="The driver fails, or does not converge."),
     click.option("--run", metavar="COMMAND", help="A program that, given a recording ({}), ends with 0 if all is well, 125 if it can't tell."),
     click.option("--ports", metavar="FILE", help="Ports of the replay, as for replay --ports."),
+    click.option("--k8s", metavar="FILE", help="Kubernetes objects, as for replay --k8s."),
+    click.option("--config", metavar="FILE", help="Felix parameters, as for replay --config."),
 )
 
 
@@ -29,31 +31,42 @@ def symptom_options(function: Any) -> Any:
 
 def symptom_of(command: str, given: dict[str, Any]) -> Any:
     """Return the symptom that the options name, which are taken out of ``given``. Ends the program for a file that can't be used."""
-    from calico_p4.ports import load_ports
     from calico_p4.tools import symptoms
 
-    options = {name: given.pop(name) for name in ("packet", "packets", "expect", "degraded", "scratch", "golden", "fails", "run", "ports")}
+    options = {name: given.pop(name) for name in ("packet", "packets", "expect", "degraded", "scratch", "golden", "fails", "run", "ports", "k8s", "config")}
     if options["packet"] and options["scratch"] and options["expect"]:
         raise click.UsageError("--expect and --scratch exclude each other")
     options["scratch"], fresh = options["scratch"] and not options["packet"], options["scratch"]
     chosen = [name for name in ("packet", "degraded", "scratch", "golden", "fails", "run") if options[name]]
     if len(chosen) != 1:
         raise click.UsageError("say what is wrong: one of --packet, --degraded, --scratch, --golden, --fails, --run")
-    with reading(command, options["ports"] or ""):
-        ports = load_ports(options["ports"]) if options["ports"] else ()
+    beside = _beside(command, options["ports"], options["k8s"], options["config"])
+    if options["run"] and beside != type(beside)():
+        raise click.UsageError("--run: the program replays by itself, and is given its files in COMMAND")
     if options["packet"]:
         packet = _packet(command, options["packet"], options["packets"])
-        return symptoms.OtherwiseFresh(packet, ports) if fresh else symptoms.WrongVerdict(packet, options["expect"], ports)
+        return symptoms.OtherwiseFresh(packet, beside) if fresh else symptoms.WrongVerdict(packet, options["expect"], beside)
     if options["degraded"]:
-        return symptoms.IsDegraded("" if options["degraded"] == "any" else options["degraded"], ports)
+        return symptoms.IsDegraded("" if options["degraded"] == "any" else options["degraded"], beside)
     if options["golden"]:
         from calico_p4.files import read_text
 
         with reading(command, options["golden"]):
-            return symptoms.NotAsGolden(read_text(options["golden"]).splitlines(), ports)
+            return symptoms.NotAsGolden(read_text(options["golden"]).splitlines(), beside)
     if options["run"]:
         return symptoms.Judged(options["run"])
-    return symptoms.NotAsFromScratch(ports) if options["scratch"] else symptoms.Fails(ports)
+    return symptoms.NotAsFromScratch(beside) if options["scratch"] else symptoms.Fails(beside)
+
+
+def _beside(command: str, ports: str | None, k8s: str | None, config: str | None) -> Any:
+    """Return what the replays are given beside the stream."""
+    from calico_p4.files import load_json
+    from calico_p4.kubernetes_file import load_events
+    from calico_p4.ports import load_ports
+    from calico_p4.tools.product import Beside
+
+    with reading(command, ports or k8s or config or ""):
+        return Beside(load_ports(ports) if ports else (), load_events(k8s) if k8s else None, load_json(config, "config") if config else {})
 
 
 def _packet(command: str, text: str, path: str | None) -> dict[str, Any]:

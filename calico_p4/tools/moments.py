@@ -13,7 +13,7 @@ from calico_p4.degraded import Degraded
 from calico_p4.p4runtime.errors import TargetError
 from calico_p4.packets import Packet as Sent
 from calico_p4.switch import embedded
-from calico_p4.tools.product import Packet, Port, Run, frames_of, quiet, replayed, scratch_lines, snapshot_of, state_of
+from calico_p4.tools.product import NOTHING, Beside, Packet, Run, frames_of, quiet, replayed, scratch_lines, snapshot_of, state_of
 from felix_proto.decode import DecodeError, Decoder
 from felix_proto.framing import Frame
 from felix_proto.types import InSync, Message
@@ -27,7 +27,7 @@ class Asked(NamedTuple):
     packet: Packet | None = None
     rows: bool = False
     scratch: bool = False
-    ports: Sequence[Port] = ()
+    beside: Beside = NOTHING
 
 
 class Moment(NamedTuple):
@@ -63,7 +63,7 @@ class _Watched(Run):
     """A replay that looks around after some frames."""
 
     def __init__(self, frames: Sequence[Frame], asked: Asked, points: Iterable[int], switch: Any) -> None:
-        super().__init__(frames, (), asked.ports, switch)
+        super().__init__(frames, (), asked.beside, switch)
         self._frames, self._asked, self._points = frames, asked, set(points)
         self.moments: dict[int, Moment] = {}
 
@@ -88,10 +88,11 @@ class _Watched(Run):
         """Return the packet's answer and the rows of a driver that meets the state in one go."""
         if not self._asked.scratch:
             return None, frozenset()
-        store = state_of(self._frames[: self._applied])
+        store, beside = state_of(self._frames[: self._applied]), self._asked.beside.after(self._applied)
         if self._asked.packet is None:
-            return None, frozenset(scratch_lines(store, self._asked.ports))
-        with replayed(snapshot_of(store), [self._asked.packet], self._asked.ports) as fresh:
+            beside.tell(store)
+            return None, frozenset(scratch_lines(store, beside.ports))
+        with replayed(snapshot_of(store), [self._asked.packet], beside) as fresh:
             return fresh.packets()[0], frozenset()
 
 

@@ -5,7 +5,7 @@ This is ``calico-p4 replay`` itself with other ends: frames from a list instead 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import structlog
 
@@ -13,21 +13,49 @@ from calico_p4.degraded import Degraded
 from calico_p4.driver import Driver, everything
 from calico_p4.dump import dump_lines
 from calico_p4.inspect.snapshot import payloads_of
+from calico_p4.kubernetes_file import Event
 from calico_p4.log import configure
 from calico_p4.packets import Packet as Sent
 from calico_p4.packets import plan
 from calico_p4.ports import PortInventory
 from calico_p4.replay import Inputs, Options, Replay
+from calico_p4.settings import laid_over
 from calico_p4.switch import embedded
 from datastore.allocator import Allocator
 from datastore.intent import IntentError, IntentStore
 from felix_proto.decode import Decoder
 from felix_proto.framing import HEADER_LENGTH, Frame
-from felix_proto.types import Message
+from felix_proto.types import ConfigUpdate, Message
 from translator import Translator
 
 Packet = Mapping[str, Any]
 Port = Mapping[str, Any]
+
+
+class Beside(NamedTuple):
+    """What a replay is given beside the stream: ``--ports``, ``--k8s`` (None: there is no source of Kubernetes objects) and ``--config``."""
+
+    ports: Sequence[Port] = ()
+    objects: Sequence[Event] | None = None
+    config: Mapping[str, str] = {}
+
+    def after(self, frames: int) -> "Beside":
+        """Return the same, with what was told of objects by then told before the first frame, and nothing later."""
+        if self.objects is None:
+            return self
+        last = {event.key: event for event in self.objects if event.after <= frames}
+        return self._replace(objects=[event._replace(after=0) for event in last.values()])
+
+    def tell(self, store: IntentStore) -> None:
+        """Tell a store that has seen a stream and nothing else."""
+        if self.config:
+            store.apply(laid_over(ConfigUpdate(tuple(store.config.items())), self.config))
+        store.kubernetes.configured = store.kubernetes.in_sync = self.objects is not None
+        for event in self.objects or ():
+            event.apply(store.kubernetes)
+
+
+NOTHING: Final = Beside()
 
 
 def frames_of(payloads: Sequence[bytes]) -> list[Frame]:
@@ -42,10 +70,11 @@ def frames_of(payloads: Sequence[bytes]) -> list[Frame]:
 class Run(Replay):
     """A replay of frames that are in memory."""
 
-    def __init__(self, frames: Sequence[Frame | Message], packets: Sequence[Packet], ports: Sequence[Port], switch: Any) -> None:
-        inputs = Inputs(plan(packets), ports, [], {})
-        super().__init__(Driver(switch, Allocator(), ports), switch, inputs, Options("frames in memory"))
-        self.all_frames, self._ports = frames, ports
+    def __init__(self, frames: Sequence[Frame | Message], packets: Sequence[Packet], beside: Beside, switch: Any) -> None:
+        inputs = Inputs(plan(packets), beside.ports, beside.objects or [], beside.config)
+        options = Options("frames in memory", k8s=None if beside.objects is None else "objects in memory")
+        super().__init__(Driver(switch, Allocator(), beside.ports), switch, inputs, options)
+        self.all_frames, self._beside = frames, beside
 
     def _messages(self) -> Iterator[Message]:
         return (item if isinstance(item, Message) else self._decoder.decode(item) for item in self.all_frames)
@@ -73,7 +102,7 @@ class Run(Replay):
 
     def rows_from_scratch(self) -> list[str]:
         """Return the dump that a driver would have which met the present state in one go."""
-        return scratch_lines(self.driver.store, self._ports)
+        return scratch_lines(self.driver.store, self._beside.ports)
 
     def degraded(self) -> list[Degraded]:
         """Return what does not work as intended."""
@@ -81,7 +110,7 @@ class Run(Replay):
 
 
 @contextmanager
-def replayed(frames: Sequence[Frame | Message], packets: Sequence[Packet] = (), ports: Sequence[Port] = ()) -> Iterator[Run]:
+def replayed(frames: Sequence[Frame | Message], packets: Sequence[Packet] = (), beside: Beside = NOTHING) -> Iterator[Run]:
     """Replay frames into a fresh embedded switch, and send packets where they are due.
 
     Raises DecodeError and TargetError as ``Replay.frames``, and BadFile for packets that can't be put in order.
@@ -90,7 +119,7 @@ def replayed(frames: Sequence[Frame | Message], packets: Sequence[Packet] = (), 
     switch = embedded()
     try:
         switch.prepare()
-        run = Run(frames, packets, ports, switch)
+        run = Run(frames, packets, beside, switch)
         run.frames()
         run.end()
         yield run

@@ -8,10 +8,16 @@ from calico_p4.tools.shrink import Smaller
 from calico_p4.tools.symptoms import Fails, IsDegraded, Judged, NotAsFromScratch, NotAsGolden, OtherwiseFresh, Symptom, WrongVerdict
 
 
+def objects_beside(recording: str) -> Path:
+    """Return where the Kubernetes objects of a recording go."""
+    path = Path(recording)
+    return path.with_name(f"{path.name.partition('.')[0]}.k8s.jsonl")
+
+
 def reproduction(recording: str, symptom: Symptom, smaller: Smaller, origin: str, frames: int) -> str:
     """Return the text of a test of ``recording`` (a name beside the test); ``origin`` had ``frames`` frames."""
     name = re.sub(r"\W+", "_", Path(recording).name.partition(".")[0])
-    ports = symptom.asked.ports
+    ports, objects, config = symptom.asked.beside
     head = [
         f'"""{_what(symptom)} Minimised from {Path(origin).name}: {len(smaller.payloads)} of {frames} frames are left."""',
         "", "from pathlib import Path", "", "from calico_p4.testing import Stream", "",
@@ -19,7 +25,12 @@ def reproduction(recording: str, symptom: Symptom, smaller: Smaller, origin: str
     ]  # fmt: skip
     if ports:
         head.append(f"PORTS = {[dict(port) for port in ports]!r}")
-    opened = f"Stream(RECORDING{', ports=PORTS' if ports else ''})"
+    if objects is not None:
+        head.append(f'OBJECTS = Path(__file__).with_name("{objects_beside(recording).name}")')
+    if config:
+        head.append(f"CONFIG = {dict(config)!r}")
+    given = {"ports=PORTS": bool(ports), "k8s=OBJECTS": objects is not None, "config=CONFIG": bool(config)}
+    opened = f"Stream({', '.join(['RECORDING', *(text for text, wanted in given.items() if wanted)])})"
     body = [f"    {line}" for line in _body(symptom, smaller, opened)]
     return "\n".join([*head, "", "", f"def test_{name}():", *body]) + "\n"
 

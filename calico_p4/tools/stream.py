@@ -6,9 +6,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from calico_p4.kubernetes_file import load_events
 from calico_p4.packets import Packet as Sent
 from calico_p4.switch import embedded
-from calico_p4.tools.product import Port, Run, quiet, snapshot_of, state_of
+from calico_p4.tools.product import Beside, Port, Run, quiet, snapshot_of, state_of
 from felix_proto.framing import Frame
 from felix_proto.recordings import read_recording
 from felix_proto.types import Message
@@ -44,21 +45,25 @@ class Stream:
 
     Raises:
         OSError: the recording can't be opened.
+        BadFile: the file of Kubernetes objects is none; with line and field.
         FrameError, DecodeError: it can't be read; with frame and byte offset.
         TargetError: the switch failed.
     """
 
-    def __init__(self, recording: str | Path, after: int | None = None, ports: Sequence[Port] = ()) -> None:
-        """``after``: how many frames; all if not given. ``ports``: as in a ports file of the replay contract."""
-        self._open([frame for frame in read_recording(recording) if after is None or frame.index < after], ports, str(recording))
+    def __init__(self, recording: str | Path, after: int | None = None, ports: Sequence[Port] = (),
+                 k8s: str | Path | None = None, config: Mapping[str, str] | None = None) -> None:  # fmt: skip
+        """``after``: how many frames; all if not given. ``ports``: as in a ports file of the replay contract; ``k8s``: a file of Kubernetes
+        objects; ``config``: Felix parameters to lay over the recording's."""
+        beside = Beside(ports, load_events(str(k8s)) if k8s is not None else None, config or {})
+        self._open([frame for frame in read_recording(recording) if after is None or frame.index < after], beside, str(recording))
 
-    def _open(self, frames: Sequence[Frame | Message], ports: Sequence[Port], source: str) -> None:
+    def _open(self, frames: Sequence[Frame | Message], beside: Beside, source: str) -> None:
         quiet()
-        self._path, self._ports = source, ports
+        self._path, self._beside = source, beside
         self._switch = embedded()
         try:
             self._switch.prepare()
-            self._run = Run(frames, (), ports, self._switch)
+            self._run = Run(frames, (), beside, self._switch)
             self._run.frames()
             self._run.end()
         except BaseException:
@@ -69,7 +74,7 @@ class Stream:
         """Return the same state in another driver, as a new Felix would tell it: packets are to be decided alike."""
         frames = [item for item in self._run.all_frames if isinstance(item, Frame)]
         other = type(self).__new__(type(self))
-        other._open(snapshot_of(state_of(frames)), self._ports, f"{self._path}, told anew")
+        other._open(snapshot_of(state_of(frames)), self._beside.after(len(frames)), f"{self._path}, told anew")
         return other
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from calico_p4.degraded import Degraded
 from calico_p4.tools.moments import Asked, Moment, decision, look, prefix
-from calico_p4.tools.product import Packet, Port
+from calico_p4.tools.product import NOTHING, Beside, Packet
 from calico_p4.tools.sequence import renumbered
 from felix_proto.framing import encode_frame
 
@@ -56,10 +56,10 @@ class WrongVerdict(_Replayed):
 
     judges = False
 
-    def __init__(self, packet: Packet, expected: str | None = None, ports: Sequence[Port] = ()) -> None:
+    def __init__(self, packet: Packet, expected: str | None = None, beside: Beside = NOTHING) -> None:
         """``expected``: allow or deny."""
         self.packet, self.expected = packet, expected
-        self.asked, self.needs_reference = Asked(packet, rows=True, ports=ports), expected is None
+        self.asked, self.needs_reference = Asked(packet, rows=True, beside=beside), expected is None
 
     def seen(self, now: Moment, reference: Moment | None) -> Any:
         """Return what decided before, if that matters, and what decides now."""
@@ -78,9 +78,9 @@ class WrongVerdict(_Replayed):
 class OtherwiseFresh(_Replayed):
     """A packet is decided otherwise than by a driver to which a new Felix told the same state."""
 
-    def __init__(self, packet: Packet, ports: Sequence[Port] = ()) -> None:
+    def __init__(self, packet: Packet, beside: Beside = NOTHING) -> None:
         self.packet = packet
-        self.asked, self.needs_reference = Asked(packet, rows=True, scratch=True, ports=ports), False
+        self.asked, self.needs_reference = Asked(packet, rows=True, scratch=True, beside=beside), False
 
     def seen(self, now: Moment, reference: Moment | None) -> Any:
         """Return both decisions."""
@@ -96,10 +96,10 @@ class OtherwiseFresh(_Replayed):
 class IsDegraded(_Replayed):
     """An object is Degraded; any that is not so at the good moment if none is named."""
 
-    def __init__(self, name: str = "", ports: Sequence[Port] = ()) -> None:
+    def __init__(self, name: str = "", beside: Beside = NOTHING) -> None:
         """``name``: as in the list of what is Degraded, or its end, from a space or a slash on."""
         self.name = name
-        self.asked, self.needs_reference = Asked(rows=True, ports=ports), False
+        self.asked, self.needs_reference = Asked(rows=True, beside=beside), False
 
     def seen(self, now: Moment, reference: Moment | None) -> Any:
         """Return the entries of the list."""
@@ -117,8 +117,8 @@ class IsDegraded(_Replayed):
 class NotAsFromScratch(_Replayed):
     """The rows tell how the state was reached: they are not those of a driver that met it in one go."""
 
-    def __init__(self, ports: Sequence[Port] = ()) -> None:
-        self.asked, self.needs_reference = Asked(rows=True, scratch=True, ports=ports), False
+    def __init__(self, beside: Beside = NOTHING) -> None:
+        self.asked, self.needs_reference = Asked(rows=True, scratch=True, beside=beside), False
 
     def seen(self, now: Moment, reference: Moment | None) -> Any:
         """Return the lines that only one has, those too many marked with "+"."""
@@ -133,9 +133,9 @@ class NotAsFromScratch(_Replayed):
 class NotAsGolden(_Replayed):
     """The rows differ from a golden dump of the whole stream. To be told first what differs at its end (`learn`)."""
 
-    def __init__(self, golden: Sequence[str], ports: Sequence[Port] = ()) -> None:
+    def __init__(self, golden: Sequence[str], beside: Beside = NOTHING) -> None:
         self.golden = frozenset(golden)
-        self.asked, self.needs_reference = Asked(rows=True, ports=ports), True
+        self.asked, self.needs_reference = Asked(rows=True, beside=beside), True
         self._extra: frozenset[str] = frozenset()
         self._missing: frozenset[str] = frozenset()
 
@@ -161,8 +161,8 @@ class NotAsGolden(_Replayed):
 class Fails(_Replayed):
     """The driver fails: with an exception, or without reaching what it wants."""
 
-    def __init__(self, ports: Sequence[Port] = ()) -> None:
-        self.asked, self.needs_reference = Asked(ports=ports), False
+    def __init__(self, beside: Beside = NOTHING) -> None:
+        self.asked, self.needs_reference = Asked(beside=beside), False
 
     def seen(self, now: Moment, reference: Moment | None) -> Any:
         """Return what it failed with."""
@@ -233,7 +233,7 @@ def for_shrinking(symptom: NotAsGolden, payloads: Sequence[bytes]) -> NotAsGolde
     Raises:
         NothingWrong: the rows are those of the golden dump; or they only lack some, which every smaller stream does.
     """
-    scratch = NotAsFromScratch(symptom.asked.ports)
+    scratch = NotAsFromScratch(symptom.asked.beside)
     end = scratch.look(payloads, [len(payloads)])[len(payloads)]
     if scratch.seen(end, None):
         return scratch

@@ -22,7 +22,10 @@ from calico_p4.tools.text import to_text as felix_text
 from felix_proto import types as felix
 from felix_proto.framing import encode_frame
 from felix_proto.recordings import read_recording
+from felix_proto.types import Rule
+from test.support.build import A, B, endpoint, gnp, policy, profile, sets, tier
 from test.support.shared import recording_path
+from test.support.stream import save
 from translator import Translator, rules
 
 FRAMES = 1000
@@ -182,6 +185,41 @@ def test_rows_against_a_golden_dump(short: Path, monkeypatch: pytest.MonkeyPatch
     assert found["replays"] <= math.log2(SHORT) + 1 and found["shown"]
     symptom = for_shrinking(NotAsGolden(golden.read_text().splitlines()), [frame.payload for frame in read_recording(short)])
     assert isinstance(symptom, NotAsGolden) and not symptom.needs_reference
+
+
+def test_minimize_by_a_golden_dump(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    stream, golden, small, test = (tmp_path / name for name in ("stream", "golden", "small.felixstream", "test_small.py"))
+    save(stream, [
+        felix.ConfigUpdate(), *sets({"s:a": ["10.1.0.1/32"], "s:b": ["10.1.0.2/32"]}), profile("open", [Rule("allow")], [Rule("allow")]),
+        *(policy(gnp(name), [Rule("allow", protocol="tcp", src_ip_set_ids=(ip_set,))]) for name, ip_set in (("one", "s:a"), ("other", "s:b"))),
+        endpoint(A, profile_ids=("open",), tiers=(tier("default", [gnp("one"), gnp("other")]),)), endpoint(B, profile_ids=("open",)), felix.InSync(),
+        policy(gnp("other"), [Rule("allow", protocol="tcp", dst_ports=(felix.PortRange(80, 80),)), Rule("deny")]),
+        policy(gnp("one"), [Rule("allow", protocol="tcp", dst_ports=(felix.PortRange(443, 443), felix.PortRange(8080, 8080)))]),
+    ])  # fmt: skip
+    with Stream(stream) as good:
+        golden.write_text("".join(f"{row}\n" for row in good.rows()))
+    intervals = rules._intervals
+    monkeypatch.setattr(rules, "_intervals", lambda ranges, field: intervals([(first, last + (first == 8080)) for first, last in ranges], field))
+    answer = run(minimize, stream, "--golden", golden, "-o", small)
+    assert (answer.exit_code, answer.stderr) == (0, ""), answer.output
+    assert len(list(read_recording(small))) <= 8 and not list(lint(read_recording(small)))
+    (check,) = [function for name, function in runpy.run_path(str(test)).items() if name.startswith("test_")]
+    with pytest.raises(AssertionError):
+        check()
+    monkeypatch.undo()
+    check()
+
+
+def test_a_golden_dump_that_has_rows_too_many_is_no_measure_of_a_smaller_stream(short: Path, tmp_path: Path):
+    golden = tmp_path / "golden"
+    with Stream(short) as good:
+        rows = good.rows()
+    golden.write_text("".join(f"{row}\n" for row in [*rows, "arp_answer 1.2.3.4 -> arp_reply ee:ee:ee:ee:ee:ee"]))
+    answer = run(minimize, short, "--golden", golden, "-o", tmp_path / "small")
+    assert answer.exit_code == 1 and "only lack" in answer.stderr and not (tmp_path / "small").exists()
+    golden.write_text("".join(f"{row}\n" for row in rows))
+    answer = run(minimize, short, "--golden", golden, "-o", tmp_path / "small")
+    assert answer.exit_code == 1 and "are those of the golden dump" in answer.stderr
 
 
 def test_a_fault_of_the_driver(short: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
