@@ -94,9 +94,7 @@ class Pusher:
     def _due(self, tables: Iterable[str], deletes: bool) -> Iterator[Op]:
         """Yield what is pending for these tables, one by one: the ops of a whole snapshot would be as big as its rows."""
         for table in tables:
-            for op in self._tracker.pending_in(table):
-                if (op.kind == "delete") == deletes:
-                    yield op
+            yield from self._tracker.pending_in(table, deletes)
 
     def reconsider(self) -> None:
         """Let go of refusals that the intent has left behind, and open again what only they kept closed."""

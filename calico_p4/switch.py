@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import grpc
 
-from calico_p4.p4runtime.client import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Client, encode_update, open_channel
+from calico_p4.p4runtime.client import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Client, encode_update, open_channel, update_head
 from calico_p4.p4runtime.errors import TargetError, TargetLost, raise_target_error
 from calico_p4.p4runtime.tls import Tls
 from calico_p4.ports import Numbers
@@ -156,10 +156,10 @@ class Switch:
 
 
 def _update(op: Op) -> bytes:
-    codec = TABLES[op.table]
-    key: Any = op.key
-    value: Any = op.value
-    return encode_update(op.kind, codec.wire_key(key) if value is None else codec.wire(key, value))
+    kind, table, key, value = op
+    codec: Any = TABLES[table]
+    entry = codec.wire_key(key) if value is None else codec.wire(key, value)
+    return update_head(kind, len(entry)) + entry  # type: ignore[no-any-return]
 
 
 @cache

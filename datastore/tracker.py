@@ -84,13 +84,18 @@ class Tracker:
             for key, there in table.differs.items():
                 yield _op(name, key, table.desired.get(key), there)
 
-    def pending_in(self, table: str) -> Iterator[Op]:
-        """Yield what has to be written to one table; what is confirmed or applied meanwhile does not disturb."""
+    def pending_in(self, table: str, deletes: bool | None = None) -> Iterator[Op]:
+        """Yield what has to be written to one table, of deletes or all others only if asked; confirming or applying meanwhile does not disturb."""
         rows = _table(self._tables, table)
         desired = rows.desired
         for key in list(rows.differs):
-            if (there := rows.differs.get(key, _NOTHING)) is not _NOTHING:
-                yield _op(table, key, desired.get(key), there)
+            if (there := rows.differs.get(key, _NOTHING)) is _NOTHING:
+                continue
+            wanted = desired.get(key)
+            if deletes is not None and (wanted is None) is not deletes:
+                continue
+            kind: Kind = "delete" if wanted is None else "insert" if there is None else "modify"
+            yield tuple.__new__(Op, (kind, table, key, wanted))  # half the price of Op(...)
 
     def pending_count(self) -> int:
         """Return how many writes are due."""

@@ -75,25 +75,29 @@ class Table:
     Attributes: `name` (the alias in P4Info), `id`, `size`, `fields`, `actions` by short name, `ternary` (keys end with a priority), `owner`.
     """
 
-    __slots__ = ("_action_encoders", "_action_names", "_field_encoders", "_head", "_match", "actions", "fields", "id", "name", "owner", "size", "ternary")
+    __slots__ = ("_action_encoders", "_action_names", "_field_encoders", "_match", "actions", "fields", "id", "name", "owner", "size", "ternary")
 
     def __init__(self, name: str, schema: TableSchema) -> None:
         self.name, self.id, self.size, self.fields = name, schema.id, schema.size, schema.fields
         self.actions = {action.name: action for action in schema.actions}
         self.ternary = any(field.kind == "ternary" for field in schema.fields)
         self.owner = OWNERS[name]
-        self._head = _ENTRY_TABLE_ID + _varint(schema.id)
         self._field_encoders = tuple(_MAKERS[field.kind](field) for field in schema.fields)
-        self._match = _joined(self._field_encoders, self.ternary)
+        self._match = self._key_encoder(_ENTRY_TABLE_ID + _varint(schema.id))
         self._action_encoders = {action.name: _action_encoder(action) for action in schema.actions}
         self._action_names = {action.id: action.name for action in schema.actions}
+
+    def _key_encoder(self, head: bytes) -> _Encoder:
+        if len(self.fields) == 1 and self.fields[0].kind == "exact":
+            return _lone_encoder(head, self.fields[0])
+        return _joined(head, self._field_encoders, self.ternary)
 
     def wire(self, key: Key, value: Value) -> bytes:
         """The wire form of the entry. Raises RowError: unknown action, wrong number of items, a value that does not fit."""
         try:
             if not self.ternary:
-                return self._head + self._match(key) + self._action_encoders[value[0]](value)
-            return self._head + self._match(key[:-1]) + self._action_encoders[value[0]](value) + _priority(key[-1])
+                return self._match(key) + self._action_encoders[value[0]](value)
+            return self._match(key[:-1]) + self._action_encoders[value[0]](value) + _priority(key[-1])
         except (KeyError, IndexError, OverflowError, TypeError, ValueError, AttributeError) as error:
             raise self._explain(key, value, error) from None
 
@@ -105,8 +109,8 @@ class Table:
         """The wire form of an entry with a key and no action: what a delete needs. Raises as `wire` does."""
         try:
             if not self.ternary:
-                return self._head + self._match(key)
-            return self._head + self._match(key[:-1]) + _priority(key[-1])
+                return self._match(key)
+            return self._match(key[:-1]) + _priority(key[-1])
         except (IndexError, OverflowError, TypeError, ValueError, AttributeError) as error:
             raise self._explain(key, (), error) from None
 
@@ -158,15 +162,12 @@ class Table:
         return RowError(f"{self.name}: {value[0]}: {len(value) - 1} parameters, not {len(params)}: {value} ({error})")
 
 
-def _joined(encoders: tuple[_Encoder, ...], ternary: bool) -> _Encoder:
-    """Encoder of a key, but for its priority. Raises ValueError for another number of items, and what the encoders raise."""
-    if len(encoders) == 1:
-        (only,) = encoders
-        return lambda key: only(*key)
-    if ternary:  # what follows a rule's list is mostly what follows another's
-        first, rest = encoders[0], functools.lru_cache(4096)(_joined(encoders[1:], False))
-        return lambda key: first(key[0]) + rest(key[1:])
-    return lambda key: b"".join([encode(part) for encode, part in zip(encoders, key, strict=True)])
+def _joined(head: bytes, encoders: tuple[_Encoder, ...], ternary: bool) -> _Encoder:
+    """Encoder of a key, but for its priority, behind `head`. Raises ValueError for another number of items, and what the encoders raise."""
+    if ternary and len(encoders) > 1:  # what follows a rule's list is mostly what follows another's
+        first, rest = encoders[0], functools.lru_cache(4096)(_joined(b"", encoders[1:], False))
+        return lambda key: head + first(key[0]) + rest(key[1:])
+    return lambda key: head + b"".join([encode(part) for encode, part in zip(encoders, key, strict=True)])
 
 
 def _refuses(encode: _Encoder, part: Any) -> bool:
@@ -198,9 +199,25 @@ def _prefixes(width: int, wrap: Callable[[bytes], bytes]) -> list[bytes]:
     return prefixes
 
 
-def _exact_encoder(field: Field) -> _Encoder:
+def _exact_prefixes(field: Field) -> list[bytes]:
     head = _MATCH_FIELD_ID + _varint(field.id)
-    prefixes = _prefixes(field.bits // 8, lambda v: _framed(_ENTRY_MATCH, head + _framed(_MATCH_KIND["exact"], _framed(_KIND_VALUE, v))))
+    return _prefixes(field.bits // 8, lambda v: _framed(_ENTRY_MATCH, head + _framed(_MATCH_KIND["exact"], _framed(_KIND_VALUE, v))))
+
+
+def _lone_encoder(head: bytes, field: Field) -> _Encoder:
+    """Encoder of a key of one exact field, behind `head`."""
+    prefixes = [head + prefix for prefix in _exact_prefixes(field)]
+
+    def encode(key: Key) -> bytes:
+        (value,) = key
+        length = (value.bit_length() + 7) >> 3 or 1
+        return prefixes[length] + value.to_bytes(length, "big")  # type: ignore[no-any-return]
+
+    return encode
+
+
+def _exact_encoder(field: Field) -> _Encoder:
+    prefixes = _exact_prefixes(field)
 
     def encode(value: int) -> bytes:
         length = (value.bit_length() + 7) >> 3 or 1

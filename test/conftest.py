@@ -19,9 +19,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 _TARGET = os.environ.get("CALICO_P4_TEST_TARGET", "embedded")
 if _TARGET == "judge":
-    from test.support.judge import JudgedMachine
+    from test.support.judge import judged
 
-    ENGINES["embedded"] = JudgedMachine
+    ENGINES["embedded"] = judged
 elif _TARGET == "dpdk":
     ENGINES["embedded"] = ENGINES["dpdk"]
 elif _TARGET != "embedded":

@@ -52,12 +52,12 @@ def encode_update(kind: str, entry: bytes) -> bytes:
     WriteRequest.updates is field 4, Update.type 1 and .entity 2, Entity.table_entry 2; building the messages takes thrice as long.
     Raises IndexError for an entry of 16 KiB or more, which no table has.
     """
-    return _head(kind, len(entry)) + entry
+    return update_head(kind, len(entry)) + entry
 
 
 @functools.cache
-def _head(kind: str, length: int) -> bytes:
-    """What stands before an entry of that many bytes; there are not many lengths."""
+def update_head(kind: str, length: int) -> bytes:
+    """Return what stands before an entry of that many bytes in ``encode_update``; there are not many lengths."""
     entity = b"\x12" + _LENGTH[length]
     update = _UPDATE_TYPE[kind] + b"\x12" + _LENGTH[len(entity) + length] + entity
     return b"\x22" + _LENGTH[len(update) + length] + update

@@ -24,7 +24,7 @@ from k8s_p4.p4rt import P4RuntimeStub, p4r
 from test.bench.bench_target import rows_of
 from test.bench.engines import ENTRIES, TABLES, config
 
-ROUNDS = 5
+ROUNDS = 10
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator, MutableSequence
 from dataclasses import replace
@@ -17,8 +18,8 @@ from k8s_p4.target.options import Options
 from k8s_p4.target.runtime import LOOP, SENT, SHORT_FRAME, Machine, Packet
 from k8s_p4.target.spec import Spec
 
-_BUCKETS = 0x1000
-"""Of a table that learns: DPDK writes all of its memory at the start, so a judge's are small."""
+_BUCKETS = int(os.environ.get("CALICO_P4_JUDGE_BUCKETS") or 0x1000)
+"""The most of a table that learns: DPDK writes all of its memory at the start, so a judge's are small."""
 _KEYS = 0x4000
 """The most that any other table of a judge holds, for the same reason."""
 _GRAIN_NS = 10**9 // 16
@@ -33,11 +34,18 @@ class Disagreement(AssertionError):
 def everywhere() -> Iterator[None]:
     """Every embedded target that gets a pipeline meanwhile is judged."""
     before = engines.ENGINES["embedded"]
-    engines.ENGINES["embedded"] = JudgedMachine
+    engines.ENGINES["embedded"] = judged
     try:
         yield
     finally:
         engines.ENGINES["embedded"] = before
+
+
+def judged(text: str, spec: Spec, options: Options, lpm_widths: dict[str, int]) -> Machine:
+    """A judged machine; a plain one for buckets that DPDK does not have."""
+    if options.learner_bucket != Options().learner_bucket:
+        return Machine(spec, options, lpm_widths)
+    return JudgedMachine(text, spec, options, lpm_widths)
 
 
 class Tally:
@@ -52,7 +60,7 @@ class Tally:
 def small(assembly: str) -> str:
     """The assembly with small tables."""
     sizes = re.compile(r"^(learner|table)( .*?\tsize )(0x\w+)", re.MULTILINE | re.DOTALL)
-    return sizes.sub(lambda found: f"{found[1]}{found[2]}{_BUCKETS if found[1] == 'learner' else min(int(found[3], 16), _KEYS):#x}", assembly)
+    return sizes.sub(lambda found: f"{found[1]}{found[2]}{min(int(found[3], 16), _BUCKETS if found[1] == 'learner' else _KEYS):#x}", assembly)
 
 
 class Both(MutableSequence[int]):
@@ -84,21 +92,23 @@ class JudgedMachine(Machine):
     def __init__(self, text: str, spec: Spec, options: Options, lpm_widths: dict[str, int]) -> None:
         super().__init__(spec, options, lpm_widths)
         text = small(text)
-        for _, learner in self.learners():
-            learner.resize(_BUCKETS)
+        for state, learner in self.learners():
+            learner.resize(min(state.spec.size, _BUCKETS))
         self.swx = Swx(text, self, replace(options, real_time=False), lpm_widths)
         # The program counts in the lists themselves; whoever else sets an element sets DPDK's too.
         self.registers = {name: Both(cells, self.swx.registers[name]) for name, cells in self.registers.items()}
         for name, array in self.meters.items():
             array.meters = SwxMeters(self.swx, name)
         self._judged = 0
-        for state in self.tables.values():
-            if state.learner is not None:
-                _forget_together(state.spec.name, state.learner, self.swx)
+        self.running = False
+        for state, learner in self.learners():
+            _learn_together(state.spec.name, learner, self)
 
     def run(self, frame: bytes, port: int, now: int, trace: bool = False) -> Packet:
         """As `Machine.run`; raises Disagreement."""
+        self.running = True
         packet = super().run(frame, port, now, trace)
+        self.running = False
         if refused := self.swx.commit():
             raise RuntimeError(f"not judged: DPDK refuses entries, of which a judge's tables hold {_KEYS}: {', '.join(refused)}")
         if packet.outcome == SHORT_FRAME:
@@ -143,13 +153,12 @@ class JudgedMachine(Machine):
                     yield f"meter {name}[{index}]: {meter.packets}, {meter.octets}, DPDK: {theirs}"
 
     def _learned(self, now: int) -> Iterator[str]:
-        """From time to time, what was learned: keys, actions, parameters, and when they expire but for DPDK's grain."""
+        """From time to time, what was learned: keys, actions, parameters, and when they expire."""
         for state, learner in self.learners() if self._judged % 32 == 0 else ():
             mine = {each.key: (each.entry[4].name, each.entry[1], each.expires) for each in learner.live(now)}
             theirs = {each.key: (each.action, each.params, each.expires) for each in self.swx.learned(state.spec.name, now)}
             for key in mine.keys() | theirs.keys():
-                one, other = mine.get(key), theirs.get(key)
-                if one is None or other is None or one[:2] != other[:2] or abs(one[2] - other[2]) > _GRAIN_NS:
+                if (one := mine.get(key)) != (other := theirs.get(key)):
                     yield f"learned in {state.spec.name}, key {key:#x}: {one}, DPDK: {other}"
 
     def _differences(self, ours: Packet, theirs: Packet) -> Iterator[str]:
@@ -169,8 +178,12 @@ def _counted(cells: list[int]) -> list[int]:
     return [index for index, value in enumerate(cells) if value]
 
 
-def _forget_together(name: str, learner: Learner, swx: Swx) -> None:
-    """What a learner is told to forget or to learn, DPDK forgets or learns; and how many buckets it has."""
+def _learn_together(name: str, learner: Learner, machine: JudgedMachine) -> None:
+    """What a learner is told to forget or to learn between packets, DPDK forgets or learns; and how many buckets it has.
+
+    Entries expire in DPDK's steps, so that both see the same of them.
+    """
+    swx = machine.swx
 
     class Together(Learner):
         __slots__ = ()
@@ -184,13 +197,27 @@ def _forget_together(name: str, learner: Learner, swx: Swx) -> None:
             super().resize(size)
 
         def forget(self) -> None:
-            for learned in list(swx.learned(name, 0)):
+            for learned in () if machine.running else list(swx.learned(name, 0)):
                 if self.found is not None and learned.key == self.found.key:
                     swx.unlearn(name, learned.place)
             super().forget()
 
         def restore(self, key: int, entry: Entry, left: int, now: int) -> bool:
             swx.learn(name, (key, entry[4].name, entry[1]), left, now)
-            return super().restore(key, entry, left, now)
+            restored = super().restore(key, entry, left, now)
+            self._step()
+            return restored
+
+        def rearm(self, now: int) -> None:
+            super().rearm(now)
+            self._step()
+
+        def rearm_new(self, timeout: int, now: int) -> None:
+            super().rearm_new(timeout, now)
+            self._step()
+
+        def _step(self) -> None:
+            if self.found is not None:
+                self.found.expires -= self.found.expires % _GRAIN_NS
 
     learner.__class__ = Together
