@@ -65,6 +65,17 @@ def test_a_connection_under_another_policy(tmp_path: Path, config: dict[str, str
     assert reasons[2:] == (["policy", "policy", "policy"] if again else ["established"] * 3)
 
 
+def test_the_dump_knows_no_history(tmp_path: Path) -> None:
+    """However often the policy was another one before."""
+    lines = []
+    for payloads in ([*stream(), SHUT, OPEN, SHUT], [SHUT if payload is OPEN else payload for payload in stream()]):
+        (tmp_path / "config.json").write_text(json.dumps(AGAIN))
+        dump = tmp_path / f"dump{len(lines)}"
+        assert replay(Options(recording(tmp_path, *payloads), config=str(tmp_path / "config.json"), dump=str(dump), flush=1)).status == 0
+        lines.append(dump.read_text().splitlines())
+    assert lines[0] == lines[1] and "epoch ip_version=4 -> policy_is(epoch=*)" in lines[0]
+
+
 def test_a_stream_may_say_so_itself(tmp_path: Path) -> None:
     before = stream(("p4established_connections", "reevaluate"))
     reasons = told(tmp_path, [*before, SHUT], [packet("syn", True, "S", len(before)), packet("more", True, "PA", len(before) + 1)], None)

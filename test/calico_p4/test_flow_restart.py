@@ -17,7 +17,7 @@ from scapy.layers.l2 import Ether
 from calico_p4.cli import main
 from calico_p4.replay import Options, replay
 from k8s_p4.reasons import Reason
-from test.support.driven import driver, frames
+from test.support.driven import driver, entries, frames
 from test.support.shared import ROOT, recording_path
 from test.support.target import connected
 
@@ -85,14 +85,17 @@ def asked(folder: Path, *command: str) -> Any:
 
 
 def test_flows_of_a_driver_at_work_and_of_the_next_one(address: str, tmp_path: Path) -> None:
-    """Asked by the command of a driver that Felix started, on a switch in a process of its own; the driver is killed, and another asked."""
+    """Asked by the command of a driver that Felix started, on a switch in a process of its own; the driver is killed, and another asked.
+
+    With flows judged again when policy changes: the next driver finds no change, and so the same number of the policy.
+    """
     shown = []
     for life in range(2):
-        with driver(tmp_path, address) as felix:
+        with driver(tmp_path, address, CALICO_P4_ESTABLISHED_CONNECTIONS="reevaluate") as felix:
             felix.send(b"".join(frames("quickstart")))
             felix.until(lambda: len(felix.statuses()) == 8)
             if not life:
-                assert asked(tmp_path, "get", "flows") == []
+                assert asked(tmp_path, "get", "flows") == [] and entries(address)["epoch"] == 2
                 assert say(address, CLIENT, SERVER, 40000, 9090, "S").allows
             assert say(address, SERVER, CLIENT, 9090, 40000, "SA") == Reason.ESTABLISHED
             (flow,) = asked(tmp_path, "get", "flows")
