@@ -10,13 +10,17 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from k8s_p4.schema import COUNTERS
+from translator.slots import OWN, OWN_BITS
 
 FLOW_EVENTS = ("learned", "clashed", "refused", "judged again")
 """By index of the counter `flows` (k8s_p4/p4/core/flow.p4)."""
 
 Path = tuple[Any, ...]
+"""References to rules; the last decided. None in its place: packets that only passed the others, whatever decided on them."""
 Slot = tuple[str, int, Path]
 Counted = Counter[tuple[str, Path]]
+Place = tuple[str, int]
+"""A counter's name and an index."""
 
 
 KEPT_PATHS = 4096
@@ -27,7 +31,7 @@ class Hits:
 
     def __init__(self) -> None:
         self._gone: Counted = Counter()
-        self._start: dict[tuple[str, int], int] = {}
+        self._start: dict[Place, int] = {}
 
     def harvest(self, client: Any, translator: Any) -> None:
         """Take over the counts of slots that went out of use; to be called when no row on the target leads to them.
@@ -37,43 +41,49 @@ class Hits:
         retired: list[Slot] = translator.retired_slots() if client is not None else []
         if not retired:
             return
-        for stage, number, path, count in self._read(client, retired):
-            self._gone[stage, path] = count + self._gone.pop((stage, path), 0)
-            self._start.pop((stage, number), None)
+        for place, counted, count in self._read(client, retired):
+            self._gone[counted] = count + self._gone.pop(counted, 0)
+            self._start.pop(place, None)
         while len(self._gone) > KEPT_PATHS:
             del self._gone[next(iter(self._gone))]
-        for stage, numbers in _by_stage(retired).items():
-            self._clear(client, stage, numbers)
+        for counter, indexes in _by_counter(map(_place, retired)).items():
+            self._clear(client, counter, indexes)
         translator.retired_slots(forget=True)
 
-    def _clear(self, client: Any, stage: str, numbers: list[int]) -> None:
+    def _clear(self, client: Any, counter: str, indexes: list[int]) -> None:
         """Set counters to 0; on a target that can't, remember where they stand."""
-        errors = client.clear_counters(COUNTERS[f"{stage}.hits"][0], numbers)
-        kept = [number for number, error in zip(numbers, errors, strict=True) if error is not None]
-        for number, count in client.read_counters(COUNTERS[f"{stage}.hits"][0], kept).items():
-            self._start[stage, number] = count
+        errors = client.clear_counters(COUNTERS[counter][0], indexes)
+        kept = [index for index, error in zip(indexes, errors, strict=True) if error is not None]
+        for index, count in client.read_counters(COUNTERS[counter][0], kept).items():
+            self._start[counter, index] = count
 
     def totals(self, client: Any, translator: Any) -> Counted:
         """Return the packets counted for each (stage, path), now. Raises TargetError."""
         found = Counter(self._gone)
-        for stage, _, path, count in self._read(client, [*translator.slots(), *translator.retired_slots()]):
-            found[stage, path] += count
+        for _, counted, count in self._read(client, [*translator.slots(), *translator.retired_slots()]):
+            found[counted] += count
         return found
 
-    def _read(self, client: Any, slots: Iterable[Slot]) -> Iterator[tuple[str, int, Path, int]]:
-        """Yield the slots with their counts; a slot in which nothing was counted is among them."""
-        slots = list(slots)
-        for stage, numbers in _by_stage(slots).items():
-            counts = client.read_counters(COUNTERS[f"{stage}.hits"][0], numbers)
-            for of_stage, number, path in slots:
-                if of_stage == stage:
-                    yield stage, number, path, counts.get(number, 0) - self._start.get((stage, number), 0)
+    def _read(self, client: Any, slots: Iterable[Slot]) -> Iterator[tuple[Place, tuple[str, Path], int]]:
+        """Yield where each slot is counted, (stage, path) and the count; a slot in which nothing was counted is among them."""
+        known = [(_place(slot), (slot[0], slot[2] if slot[1] & OWN else (*slot[2], None))) for slot in slots]
+        counts: dict[Place, int] = {}
+        for counter, indexes in _by_counter(place for place, _ in known).items():
+            found = client.read_counters(COUNTERS[counter][0], indexes)
+            counts.update(((counter, index), count) for index, count in found.items())
+        for place, counted in known:
+            yield place, counted, counts.get(place, 0) - self._start.get(place, 0)
 
 
-def _by_stage(slots: Iterable[Slot]) -> dict[str, list[int]]:
+def _place(slot: Slot) -> Place:
+    stage, number, _ = slot
+    return (f"{stage}.hits", number) if number & OWN else (f"{stage}.passes", number >> OWN_BITS)
+
+
+def _by_counter(places: Iterable[Place]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
-    for stage, number, _ in slots:
-        found.setdefault(stage, []).append(number)
+    for counter, index in places:
+        found.setdefault(counter, []).append(index)
     return found
 
 

@@ -112,7 +112,7 @@ def rule_totals(counted: Counter[Any]) -> dict[Rule, int]:
     """Return packets by rule, from counts by (stage, path)."""
     found: Counter[Rule] = Counter()
     for (stage, path), count in counted.items():
-        for ref in path:
+        for ref in filter(None, path):
             owner = ref.owner if isinstance(ref.owner, tuple) else ("", "", ref.owner or "")
             found[(stage, ref.action, owner[0] or ref.kind, owner[1], owner[2], ref.tier, "" if ref.rule_index is None else str(ref.rule_index))] += count
     return dict(found)

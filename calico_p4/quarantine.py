@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from datastore.tracker import Op, Tracker
+from translator.slots import OWN
 from translator.stages import STAGES, StageSpec
 
 _ANY_IDENTITY = 0
@@ -94,10 +95,10 @@ def _covering_identities(op: Op, tracker: Tracker) -> Iterable[int]:
 def _spread(broken: _Broken, stage: str, tracker: Tracker) -> None:
     """Follow the references from lists up to chains."""
     for key, value in _rows(tracker, f"{stage}.peer_class"):
-        if value[1] in broken.lists or key[1] in broken.peer_identities:
+        if value[1] & OWN in broken.lists or key[1] in broken.peer_identities:
             broken.variants.add(key[0])
     for key, value in _rows(tracker, f"{stage}.self_class"):
-        if value[1] in broken.variants or value[2] in broken.lists or key[1] in broken.own_identities:
+        if value[1] in broken.variants or value[2] & OWN in broken.lists or key[1] in broken.own_identities:
             broken.chains.add(key[0])
 
 
@@ -105,7 +106,7 @@ def _bindings(broken: _Broken, table: str, tracker: Tracker) -> set[tuple[str, A
     return {
         (table, key)
         for key, (_action, chain, variant, rules) in _rows(tracker, table)
-        if key[0] in broken.endpoints or chain in broken.chains or variant in broken.variants or rules in broken.lists
+        if key[0] in broken.endpoints or chain in broken.chains or variant in broken.variants or rules & OWN in broken.lists
     }
 
 

@@ -95,8 +95,7 @@ class Translator:
 
     def slot_origin(self, stage: str, slot: int) -> tuple[Ref, ...] | None:
         """The path behind a slot: the rules passed and logged on the way, then what decided; None if it is not in use."""
-        slots = self.host_rules.slots if slot < FIRST_OF_STAGE else self.policy.stages[stage].tables.lists.slots
-        return slots.path(slot)
+        return self.host_rules.slots.path(slot) if slot < FIRST_OF_STAGE else self.policy.stages[stage].tables.lists.path(slot)
 
     def host_endpoint(self, number: int) -> str | None:
         """The id of the host endpoint with this number; None if it is not one's."""
@@ -104,9 +103,9 @@ class Translator:
         return meaning.removeprefix(HOST) if meaning.startswith(HOST) else None
 
     def slots(self) -> Iterator[tuple[str, int, tuple[Ref, ...]]]:
-        """(stage, slot, path) of every slot in use."""
+        """(stage, slot, path) of every slot in use; those of what was only passed, on the way to a list, have no own part."""
         for stage, part in self.policy.stages.items():
-            yield from ((stage, number, path) for number, path in part.tables.lists.slots.items())
+            yield from ((stage, number, path) for number, path in part.tables.lists.all_slots())
         for number, path in self.host_rules.slots.items():
             yield from ((stage, number, path) for stage in deciding_in(path[0]) if self.policy.stages[stage].behind_host_rules)
 
@@ -114,10 +113,7 @@ class Translator:
         """The slots that went out of use since they were last forgotten; their numbers stay free until the next `rest`."""
         found: list[tuple[str, int, tuple[Ref, ...]]] = []
         for stage, part in self.policy.stages.items():
-            retired = part.tables.lists.slots.retired
-            found += [(stage, number, path) for number, path in retired]
-            if forget:
-                retired.clear()
+            found += [(stage, number, path) for number, path in part.tables.lists.retired(forget)]
         retired = self.host_rules.slots.retired
         found += [(stage, number, path) for number, path in retired for stage in deciding_in(path[0])]
         if forget:

@@ -348,16 +348,18 @@ def _behind(region: Region, ref: Ref, rest: Iterable[Row]) -> list[Row]:
 
 def _denied_fragments(region: Region, ref: Ref, tail: Iterable[Row]) -> list[Row]:
     """The fragments that may pass on to the next tier and are denied there: both ways on must allow."""
-    out = []
+    out: list[Row] = []
     for box in l4.possible_fragments(region):
         left = {family: box.protocols for family in (l4.V4, l4.V6) if box.families & family}
+        denied: dict[tuple[int, tuple[Ref, ...]], int] = {}
         for row in tail:
             if row.box.kinds & l4.FRAGMENT:
                 for family in left.keys() & {row.box.families & l4.V4, row.box.families & l4.V6}:
                     hit = left[family] & row.box.protocols
                     left[family] ^= hit
                     if hit and not row.allow:
-                        out.append(Row(Box(family, hit, l4.FRAGMENT), False, (ref, *row.path)))
+                        denied[hit, row.path] = denied.get((hit, row.path), 0) | family
+        out.extend(Row(Box(families, hit, l4.FRAGMENT), False, (ref, *path)) for (hit, path), families in denied.items())
     return out
 
 

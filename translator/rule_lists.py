@@ -10,18 +10,18 @@ from typing import Any
 from .composition import Row
 from .l4 import Box, expand
 from .numbers import Names, Numbers
-from .slots import Slots
+from .rules import Ref
+from .slots import LAST_PASSED, OWN, OWN_BITS, Slots
 
 Change = tuple[str, Any, Any]
 """(table, key, value); value None deletes."""
 
-_EXACT = 0xFFFFFFFF
 _ACTIONS = {"chain_end": "pass_on"}
 """What lets a packet through by something else than a rule, and the action for it."""
 
 
-class RuleList:
-    """One interned list: its number, its rows, and how many rows of other tables lead to it."""
+class Body:
+    """The rows that lists share: their number, and how many lists have them."""
 
     __slots__ = ("id", "meaning", "rows", "uses")
 
@@ -29,9 +29,32 @@ class RuleList:
         self.id, self.meaning, self.rows, self.uses = number, meaning, rows, 0
 
 
+class RuleList:
+    """One interned list: a body, and what every row of the list passed before. How many rows of other tables lead to it."""
+
+    __slots__ = ("body", "id", "meaning", "passed", "rows", "uses")
+
+    def __init__(self, body: Body, number: int, meaning: str, passed: tuple[Ref, ...], rows: tuple[Row, ...]) -> None:
+        self.body, self.id, self.meaning, self.passed, self.rows, self.uses = body, number, meaning, passed, rows, 0
+
+
 @lru_cache(maxsize=262144)
 def _box_digest(box: Box) -> bytes:
     return blake2b(repr(tuple(box)).encode(), digest_size=8).digest()
+
+
+def passed_by_all(rows: tuple[Row, ...]) -> tuple[Ref, ...]:
+    """What all rows have passed, by their paths: not what decides."""
+    first = rows[0].path[:-1]
+    length = len(first)
+    for row in rows:
+        path = row.path
+        length = min(length, len(path) - 1)
+        while length and path[:length] != first[:length]:
+            length -= 1
+        if not length:
+            break
+    return first[:length]
 
 
 class RuleLists:
@@ -40,7 +63,10 @@ class RuleLists:
     def __init__(self, stage: str, names: Names) -> None:
         self.table = f"{stage}.rules"
         self.slots = Slots(stage, names)
+        self.passed = Slots(stage, names, first=1, kind="passed")
         self._numbers = Numbers(f"{stage}.list", names)
+        self._bodies: dict[tuple[Row, ...], Body] = {}
+        self._bodies_by_id: dict[int, Body] = {}
         self._by_rows: dict[tuple[Row, ...], RuleList] = {}
         self._by_id: dict[int, RuleList] = {}
         self._seen: dict[int, tuple[tuple[Row, ...], RuleList]] = {}
@@ -51,14 +77,7 @@ class RuleLists:
         seen = self._seen.get(id(rows))
         if seen is not None:
             return seen[1]
-        found = self._by_rows.get(rows)
-        if found is None:
-            meaning = self._meaning(rows)
-            found = RuleList(self._numbers.get(meaning), meaning, rows)
-            self._by_rows[rows] = found
-            self._by_id[found.id] = found
-            self._idle.add(found)
-            changes.extend(self._table_rows(found))
+        found = self._by_rows.get(rows) or self._make(rows, changes)
         self._seen[id(rows)] = (rows, found)
         return found
 
@@ -78,15 +97,57 @@ class RuleLists:
         """Delete the lists nobody uses; numbers deleted by the rest before this one are free again."""
         self._numbers.settle()
         self.slots.settle()
+        self.passed.settle()
         self._seen.clear()
         for found in self._idle:
             self._delete(found, changes)
         self._idle.clear()
 
     def meaning(self, number: int) -> str:
-        """A name that is the same in every run."""
-        found = self._by_id.get(number)
+        """A name that is the same in every run, of a list or the rows of one."""
+        found = self._by_id.get(number) or self._bodies_by_id.get(number)
         return found.meaning if found else f"?{number}"
+
+    def path(self, slot: int) -> tuple[Ref, ...] | None:
+        """What a slot told with a packet stands for, or either part of one; None if nothing leads to it."""
+        passed = self.passed.path(slot >> OWN_BITS) if slot >> OWN_BITS else ()
+        own = self.slots.path(slot & OWN) if slot & OWN else ()
+        return None if passed is None or own is None else (*passed, *own)
+
+    def all_slots(self) -> Iterator[tuple[int, tuple[Ref, ...]]]:
+        """All slots in use, and what was passed on the way to lists."""
+        yield from self.slots.items()
+        yield from ((number << OWN_BITS, path) for number, path in self.passed.items())
+
+    def retired(self, forget: bool) -> Iterator[tuple[int, tuple[Ref, ...]]]:
+        """As `all_slots`, those that nothing leads to any more."""
+        yield from self.slots.retired
+        yield from ((number << OWN_BITS, path) for number, path in self.passed.retired)
+        if forget:
+            self.slots.retired.clear()
+            self.passed.retired.clear()
+
+    def _make(self, rows: tuple[Row, ...], changes: list[Change]) -> RuleList:
+        passed = passed_by_all(rows)
+        number = self.passed.acquire(passed) if passed else 0
+        if number > LAST_PASSED:
+            self.passed.release(passed)
+            passed, number = (), 0
+        own = tuple(Row(box, allow, path[len(passed) :]) for box, allow, path in rows) if passed else rows
+        body = self._bodies.get(own) or self._make_body(own, changes)
+        body.uses += 1
+        meaning = f"{self.passed.digest(passed).hex()}+{body.meaning}" if passed else body.meaning
+        found = self._by_rows[rows] = RuleList(body, number << OWN_BITS | body.id, meaning, passed, rows)
+        self._by_id[found.id] = found
+        self._idle.add(found)
+        return found
+
+    def _make_body(self, rows: tuple[Row, ...], changes: list[Change]) -> Body:
+        meaning = self._meaning(rows)
+        body = self._bodies[rows] = Body(self._numbers.get(meaning), meaning, rows)
+        self._bodies_by_id[body.id] = body
+        changes.extend(self._table_rows(body))
+        return body
 
     def _meaning(self, rows: tuple[Row, ...]) -> str:
         digest = blake2b(digest_size=12)
@@ -96,10 +157,10 @@ class RuleLists:
             digest.update(self.slots.digest(path))
         return digest.hexdigest()
 
-    def _table_rows(self, found: RuleList) -> Iterator[Change]:
-        list_key = (found.id, _EXACT)
-        priority = len(found.rows)
-        for box, allow, path in found.rows:
+    def _table_rows(self, body: Body) -> Iterator[Change]:
+        list_key = (body.id, OWN)
+        priority = len(body.rows)
+        for box, allow, path in body.rows:
             action = _ACTIONS.get(path[-1].kind, "allow") if allow else "deny"
             value = (action, self.slots.acquire(path))
             for key in expand(box):
@@ -107,14 +168,22 @@ class RuleLists:
             priority -= 1
 
     def _delete(self, found: RuleList, changes: list[Change]) -> None:
-        changes.extend((self.table, key, None) for key in self._keys(found))
-        for row in found.rows:
-            self.slots.release(row.path)
         del self._by_rows[found.rows], self._by_id[found.id]
-        self._numbers.retire(found.meaning)
+        if found.passed:
+            self.passed.release(found.passed)
+        found.body.uses -= 1
+        if not found.body.uses:
+            self._delete_body(found.body, changes)
 
-    def _keys(self, found: RuleList) -> Iterable[Any]:
-        list_key = (found.id, _EXACT)
-        for priority, row in zip(range(len(found.rows), 0, -1), found.rows, strict=True):
+    def _delete_body(self, body: Body, changes: list[Change]) -> None:
+        changes.extend((self.table, key, None) for key in self._keys(body))
+        for row in body.rows:
+            self.slots.release(row.path)
+        del self._bodies[body.rows], self._bodies_by_id[body.id]
+        self._numbers.retire(body.meaning)
+
+    def _keys(self, body: Body) -> Iterable[Any]:
+        list_key = (body.id, OWN)
+        for priority, row in zip(range(len(body.rows), 0, -1), body.rows, strict=True):
             for key in expand(row.box):
                 yield (list_key, *key, priority)

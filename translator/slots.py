@@ -13,6 +13,13 @@ from .rules import Ref
 FIRST_OF_STAGE = 1024
 """Slots below are those of host rules, the same in every stage; from here on a stage numbers its own."""
 
+OWN_BITS = 18
+OWN = (1 << OWN_BITS) - 1
+"""The part of a list's number, and of the slot told with a packet, that is the rows' own; the rest is what was passed on the way to
+the list (k8s_p4/p4/core/policy.p4)."""
+
+LAST_PASSED = (1 << 32 - OWN_BITS) - 1
+
 _SPARE = 1024
 """Texts and digests of paths that are kept though nothing may need them any more."""
 
@@ -33,8 +40,8 @@ def _ref_text(ref: Ref) -> str:
 class Slots:
     """The slots of one stage: numbers for paths, what decided and what was passed on the way."""
 
-    def __init__(self, stage: str, names: Names, first: int = FIRST_OF_STAGE) -> None:
-        self._numbers, self._first = Numbers(f"{stage}.slot", names), first
+    def __init__(self, stage: str, names: Names, first: int = FIRST_OF_STAGE, kind: str = "slot") -> None:
+        self._numbers, self._first = Numbers(f"{stage}.{kind}", names), first
         self._slots: dict[tuple[Ref, ...], list[Any]] = {}
         self._paths: dict[int, tuple[Ref, ...]] = {}
         self._digests: dict[tuple[Ref, ...], bytes] = {}

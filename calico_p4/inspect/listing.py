@@ -144,6 +144,8 @@ def rule_hits(scene: Scene) -> Iterator[Item]:
     found: dict[tuple[str, Any], list[int]] = {}
     for (stage, path), count in totals.items():
         for place, ref in enumerate(reversed(path)):
+            if ref is None:
+                continue
             counts = found.setdefault((stage, ref), [0, 0])
             counts[place > 0] += count
     for (stage, ref), (decided, passed) in sorted(found.items(), key=lambda item: (-sum(item[1]), str(item[0]))):

@@ -18,6 +18,7 @@ from calico_p4.inspect.scene import Scene
 from felix_proto.types import PolicyID, WorkloadEndpointID
 from k8s_p4.rows import TABLES
 from translator.policy import chain_key, host_chain_key
+from translator.slots import OWN
 from translator.stages import BY_NAME, STAGES
 
 Row = tuple[str, Any, Any]
@@ -149,7 +150,8 @@ class Origins:
             for key, value in self._scene.rows(f"{stage}.rules").items() if f"{stage}.rules" in TABLES else ():
                 lists.setdefault(key[0][0], set()).update(self._objects(f"{stage}.rules", "slot", value[1]))
             self._lists[stage] = {number: frozenset(objects) for number, objects in lists.items()}
-        return self._lists[stage].get(number, frozenset())
+        passed = self._scene.translator.slot_origin(stage, number & ~OWN) or ()
+        return self._lists[stage].get(number & OWN, frozenset()) | self.of_path(passed)
 
     def _chain(self, stage: str, number: int) -> frozenset[Object]:
         return self._chains.get((stage, number), frozenset())

@@ -75,13 +75,15 @@ def load(recording: Path, switch: NullSwitch) -> tuple[Driver, float]:
 
 
 def intents(store: IntentStore) -> int:
-    """The design's count: rules of live policies and profiles by direction, members, endpoints, their addresses, routes, VTEPs, service ports."""
+    """The design's count: rules of live policies and profiles by direction, members, endpoints of workloads and of hosts, their addresses,
+    routes, VTEPs, service ports."""
     live = [*(policy for key, policy in store.policies.items() if not key.staged), *store.profiles.values()]
     rules = sum(len(each.inbound_rules) + len(each.outbound_rules) for each in live)
     members = sum(len(each.members) for each in store.ip_sets.values())
     addresses = sum(len(each.ipv4_nets) + len(each.ipv6_nets) for each in store.endpoints.values())
+    addresses += sum(len(each.expected_ipv4_addrs) + len(each.expected_ipv6_addrs) for each in store.host_endpoints.values())
     ports = sum(len(each.ports) for each in store.services.values())
-    return rules + members + len(store.endpoints) + addresses + len(store.routes) + len(store.vteps) + ports
+    return rules + members + len(store.endpoints) + len(store.host_endpoints) + addresses + len(store.routes) + len(store.vteps) + ports
 
 
 def changes(driver: Driver, switch: NullSwitch) -> dict[str, Any]:

@@ -12,21 +12,22 @@ from test.support.world import World
 SEED = SystemRandom().randrange(1 << 32)
 
 
-def told_path(entry: dict[str, Any]) -> tuple[Any, ...]:
-    """Return what an element of an answer's ``policy`` says of its path, comparable with `path_of`."""
+def told(entry: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Return what an element of an answer's ``policy`` says of rules: those passed, and the one that decided; comparable with `rules_of`."""
     hits = [*entry["passed"], entry]
-    return (entry["stage"], *((h["action"], (h.get("trigger") or h)["name"], h["rule_index"], h["rule_id"] or "") for h in hits))
+    return [(entry["stage"], h is entry, h["action"], (h.get("trigger") or h)["name"], h["rule_index"], h["rule_id"] or "") for h in hits]
 
 
-def path_of(stage: str, path: Any) -> tuple[Any, ...]:
-    return (stage, *((ref.action, getattr(ref.owner, "name", ref.owner), ref.rule_index, ref.rule_id) for ref in path))
+def rules_of(stage: str, path: Any) -> list[tuple[Any, ...]]:
+    decided = path[-1]
+    return [(stage, ref is decided, ref.action, getattr(ref.owner, "name", ref.owner), ref.rule_index, ref.rule_id) for ref in path if ref]
 
 
 def counted(product: Product) -> Counter[Any]:
     totals = product.driver.hits.totals(product.switch.client, product.driver.translator)
     found: Counter[Any] = Counter()
     for (stage, path), count in totals.items():
-        found[path_of(stage, path)] += count
+        found.update(dict.fromkeys(rules_of(stage, path), count))
     return +found
 
 
@@ -52,7 +53,7 @@ def check(rng: Random) -> int:
         for _ in range(25):
             sent = gen_packets.packet(rng, world)
             answer = product.send(sent)
-            expected.update(told_path(entry) for entry in answer["policy"])
+            expected.update(rule for entry in answer["policy"] for rule in told(entry))
             dropped += answer["verdict"] == "deny"
         assert counted(product) == expected
         gen_cluster.change(rng, cluster)

@@ -15,7 +15,7 @@ from k8s_p4.reasons import Reason
 from test.support import cases, scenario
 from test.support.cases import Case
 from test.support.census import Census
-from test.support.counters import hits_by_path, packets, path_of
+from test.support.counters import hits, hits_by_rule, packets
 from test.support.gen_packets import Sent
 from test.support.product import Product, on_embedded, on_model
 from test.support.scenario import Direction
@@ -66,9 +66,9 @@ def check(name: str, case: Case, direction: Direction, census: Census) -> None:
 
 
 def check_counters(product: Product, answers: list[dict[str, Any]]) -> None:
-    """Every decision is counted once, under the very path that was reported; every drop once, under its reason."""
-    decided = Counter(path_of(entry) for answer in answers for entry in answer["policy"])
-    assert hits_by_path(product) == decided
+    """Every decision is counted once, under the very rules that were reported; every drop once, under its reason."""
+    reported = Counter(hit for answer in answers for entry in answer["policy"] for hit in hits(entry))
+    assert hits_by_rule(product) == reported
     assert packets(product, "drops", len(Reason)) == Counter({int(Reason.POLICY): n for n in [sum(a["verdict"] == "deny" for a in answers)] if n})
 
 

@@ -67,7 +67,7 @@ def test_artefacts_name_no_machine() -> None:
 def test_p4info_has_the_tables_of_the_house() -> None:
     p4info = artefacts.p4info()
     assert sorted(table.preamble.alias for table in p4info.tables) == sorted([*TABLES_OF_THE_HOUSE, *LEARNERS, "init"])
-    assert set(schema.COUNTERS) == {"drops", "flows", "rejects", *(f"{stage}.hits" for stage in (*ENDPOINT_STAGES, *HOOKS))}
+    assert set(schema.COUNTERS) == {"drops", "flows", "rejects", *(f"{stage}.{counter}" for stage in (*ENDPOINT_STAGES, *HOOKS) for counter in ("hits", "passes"))}
     assert all(table.preamble.name.endswith(f".{table.preamble.alias}") for table in p4info.tables)
 
 
@@ -105,7 +105,8 @@ def test_ids_are_given_by_the_program() -> None:
 
 def test_sizes_are_guarantees() -> None:
     for name, (_id, size) in schema.COUNTERS.items():
-        assert size == {"drops": 64, "flows": 8, "rejects": 16}.get(name, 65536 if name.startswith(HOOKS) else 262144)
+        slots = 16384 if name.endswith(".passes") else 65536 if name.startswith(HOOKS) else 262144
+        assert size == {"drops": 64, "flows": 8, "rejects": 16}.get(name, slots)
     for name, table in schema.TABLES.items():
         if "identity_host" in name:
             assert table.size >= (65_536 if name.startswith("pre_dst") else 300_000)

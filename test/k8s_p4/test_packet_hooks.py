@@ -295,6 +295,25 @@ def test_chains_of_workloads_do_not_see_what_was_found_for_the_host(bench: Bench
     assert outcome.reason == Reason.POLICY and met(outcome)["ingress"] == 77
 
 
+@FAMILIES
+def test_what_was_passed_on_the_way_to_a_list_is_told_and_counted(bench: Bench, v: int) -> None:
+    """Lists with one low part of their number have the same rows; host rules decide before any list."""
+    way = 5 << 18
+    bench.row("ingress.binding", (ETH0,), ("bind", ETH0, ETH0, way | LIST))
+    bench.row("ingress.rules", ((LIST, 0x3FFFF), *rule(LIST)[1:]), ("deny", SLOTS["ingress"]))
+    bench.delete("ingress.rules", *rule(LIST))
+    assert met(send(bench, "far-node", v))["ingress"] == way | SLOTS["ingress"]
+    assert (bench.counter("ingress.hits", SLOTS["ingress"]), bench.counter("ingress.passes", 5)) == (1, 1)
+    name_address(bench, "src", FARS[v], 500)
+    bench.row("ingress.peer_class", (ETH0, 500), ("set_list", 9 << 18 | LIST))
+    assert met(send(bench, "far-node", v))["ingress"] == 9 << 18 | SLOTS["ingress"]
+    assert [bench.counter("ingress.passes", index) for index in (5, 9)] == [1, 1]
+    bench.row("ingress.binding", (ETH0,), ("bind_host", ETH0, ETH0, way | LIST))
+    host_rule(bench, v, INBOUND, 6, 80, anywhere(v))
+    assert met(send(bench, "far-node", v))["ingress"] == HOST_SLOT
+    assert [bench.counter("ingress.passes", index) for index in (5, 9)] == [1, 1]
+
+
 # --- identities ------------------------------------------------------------------------------------------------------------------
 
 SIDES = {

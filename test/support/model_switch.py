@@ -117,10 +117,10 @@ class ModelSwitch:
 
     def _decide(self, table: str, chosen: int, packet: Packet) -> Outcome:
         fields = (chosen, *layer4(packet))
-        rows = self._lists.get((table, chosen), {})
+        rows = self._lists.get((table, chosen & 0x3FFFF), {})
         matching = [key for key in rows if all(f & m == v for f, (v, m) in zip(fields, key[:-1], strict=True))]
         best = max(matching, key=lambda key: key[-1], default=None)
-        return Outcome("deny", 0, chosen) if best is None else Outcome(rows[best][0], rows[best][1], chosen)
+        return Outcome("deny", 0, chosen) if best is None else Outcome(rows[best][0], rows[best][1] | chosen & ~0x3FFFF, chosen)
 
 
 def layer4(packet: Packet) -> tuple[int, int, int, int, int, int, int]:

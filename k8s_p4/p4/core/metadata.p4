@@ -167,6 +167,7 @@ struct metadata_t {
     // policy: of the stage that runs
     bit<32> chain;
     bit<32> variant;
+    bit<32> passed;             // what was passed on the way to the list
     bit<8>  behind_host_rules;  // 1: host rules come before its lists
 
     // flow (flow.p4)

@@ -16,6 +16,10 @@
 //   rules      (ternary list and L4 fields)      allow or deny, with the slot that names the rule;
 //                                                pass_on: the chain ends without a verdict
 //
+// A list's number has two parts: the rows match its low 18 bits, and the high 14 say what was passed and
+// logged on the way to it whatever the protocol; chains that differ in that only share the rows. Both parts
+// are in the slot told, and both are counted: `hits` by the row's slot, `passes` by the high part.
+//
 // Everything about addresses, tiers and order of policies was resolved when the rows were made.
 // No binding: drop, reason unbound. No rule: drop, reason policy with slot 0.
 
@@ -23,6 +27,9 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
                        in bit<32> self_identity, in bit<32> peer_identity) {
     @id(COUNTER_ID(POLICY_STAGE, 01))
     COUNTER(hits, POLICY_SIZE(SLOTS));
+
+    @id(COUNTER_ID(POLICY_STAGE, 02))
+    COUNTER(passes, SIZE_PASSES);
 
     @id(ACTION_ID(POLICY_STAGE, 01))
     action bind(bit<32> chain, bit<32> variant, @name("list") bit<32> rule_list) {
@@ -167,6 +174,10 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
                 self_class.apply();
                 peer_class.apply();
                 rules.apply();
+                meta.passed = meta.rule_list >> 18;
+                COUNT(passes, meta.passed)
+                meta.rule_list = meta.rule_list & 0xfffc0000;
+                meta.POLICY_SLOT = meta.POLICY_SLOT | meta.rule_list;
             }
         }
     }

@@ -40,6 +40,8 @@
 #define SIZE_RULES 262144
 // One counter per slot: the first 1,024 for host rules, the others numbered densely and given back.
 #define SIZE_SLOTS 262144
+// One counter for each way to a list (policy.p4): what 14 bits can say.
+#define SIZE_PASSES 16384
 // The same for the stages that only host endpoints have: one for each interface of the node at most,
 // and whatever an address set holds, its members are mostly of one identity.
 #define SIZE_HOOK_BINDING 1024
