@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k8s_p4.rows import TABLES
 from translator.buckets import BOUND, _cells, buckets, size
 from translator.service_choice import Backend
 
@@ -73,6 +74,11 @@ def test_only_the_set_of_backends_matters(backends: list[Backend], rng: random.R
     other = [*backends, *backends[:3]]
     rng.shuffle(other)
     assert buckets(other) == buckets(backends) and set(buckets(backends)) == set(backends)
+
+
+@pytest.mark.parametrize(("most", "groups"), [(5, 16384), (10, 4096), (42, 1024), (85, 512), (200, 256)])
+def test_so_many_groups_find_room(most: int, groups: int):
+    assert {TABLES[f"backend_{family}"].size // size(most) for family in ("v4", "v6")} == {groups}
 
 
 def test_more_backends_than_the_bound():
