@@ -63,7 +63,7 @@ def drive(settings: Settings, ports: Sequence[Mapping[str, Any]], frames: ByteSt
     live = Live(
         settings.target, open_allocator(settings.state), ports, send, kubernetes=_unless_none(settings.kubernetes), fib=_unless_none(settings.fib),
         interfaces=_unless_none(settings.interfaces),
-        opener=lambda target: open_switch(target, tls), metrics=metrics, replace_pipeline=settings.foreign_pipeline == "replace",
+        opener=lambda target: open_switch(target, tls, settings.architecture), metrics=metrics, replace_pipeline=settings.foreign_pipeline == "replace",
         rule_hits=settings.rule_hits == "true", config=handed_on(settings),
     )  # fmt: skip
     live.driver.delete_foreign = settings.foreign_entries == "delete"

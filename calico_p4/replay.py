@@ -41,6 +41,7 @@ class Options:
     ports: str | None = None
     k8s: str | None = None
     target: str = "embedded"
+    architecture: str = "pna"
     until: int | None = None
     dump: str | None = None
     state: str | None = None
@@ -80,7 +81,7 @@ def replay(options: Options, make: "Make | None" = None) -> Outcome:
             inputs = load_inputs(options)
             allocator = open_allocator(options.state)
             stack.callback(allocator.close)
-            switch = open_switch(options.target)
+            switch = open_switch(options.target, architecture=options.architecture)
             stack.callback(switch.close)
             switch.prepare()
         except (BadFile, AllocatorError) as error:

@@ -21,7 +21,7 @@ from felix_proto.types import ConfigUpdate, Payload
 PREFIX = "CALICO_P4_"
 FELIX_PREFIX = "p4"
 FILE = "CALICO_P4_CONFIG"
-NOT_SETTINGS = frozenset((FILE, "CALICO_P4_RECORD_DIR", "CALICO_P4_DPDK_SOURCE"))
+NOT_SETTINGS = frozenset((FILE, "CALICO_P4_RECORD_DIR", "CALICO_P4_DPDK_SOURCE", "CALICO_P4_BMV2"))
 """Variables of the same prefix that the driver has no part in."""
 NONE = "none"
 KEEP, REEVALUATE = "keep", "reevaluate"
@@ -43,6 +43,7 @@ class Settings:
     """All settings, as text."""
 
     target: str = _setting("unix:/run/calico-p4/target.sock", "the P4Runtime server: unix:PATH, HOST:PORT, or embedded for a switch inside the driver")
+    architecture: str = _setting("pna", "whose program the target runs: pna, or v1model for BMv2's simple_switch_grpc", ("pna", "v1model"))
     state: str = _setting("/var/lib/calico-p4", "folder of the allocator's file")
     ports: str = _setting("", "a ports file (calico_p4/schemas/ports.json)")
     admin: str = _setting("unix:/run/calico-p4/admin.sock", "where questions are answered: unix:PATH (mode 0600), or none")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import grpc
 
+from calico_p4.learning import Learning, needed
 from calico_p4.p4runtime.client import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Client, encode_update, open_channel, update_head
 from calico_p4.p4runtime.errors import TargetError, TargetLost, raise_target_error
 from calico_p4.p4runtime.tls import Tls
@@ -24,6 +25,8 @@ from k8s_p4.rows import TABLES, RowError
 from k8s_p4.target import EmbeddedClient, InProcessTarget
 
 DEVICE_ID = 1
+ARCHITECTURES = ("pna", "v1model")
+"""Whose program a target runs: it can't be found out by trying, for simple_switch_grpc refuses every program after one that it could not load."""
 HANDOVER_S = 1.0
 FOREIGN_BATCH = 1000
 """Deletions in one Write."""
@@ -53,9 +56,10 @@ class Foreign(NamedTuple):
 class Switch:
     """A connected target that runs our pipeline, with us as primary."""
 
-    def __init__(self, channel: Any, close: Callable[[], None], device_id: int = DEVICE_ID) -> None:
-        """``channel`` is grpc's or the in-process one; ``close`` ends whatever is behind it."""
+    def __init__(self, channel: Any, close: Callable[[], None], device_id: int = DEVICE_ID, architecture: str = ARCHITECTURES[0]) -> None:
+        """``channel`` is grpc's or the in-process one; ``close`` ends whatever is behind it. ``architecture``: whose program it is given."""
         self._close = close
+        self._main = f"main_{architecture}"
         self.channel = channel
         self.client = Client(channel, device_id)
         self.bench: EmbeddedClient | None = EmbeddedClient(channel, timeout_s=ANSWER_TIMEOUT_S)
@@ -63,6 +67,8 @@ class Switch:
         """Whether the pipeline was put there just now, so that there is nothing to read back."""
         self.foreign: dict[str, list[Foreign]] = {}
         """By table what was read there and is no row of ours; such entries are left alone."""
+        self.learning: Learning | None = None
+        """Learns flows, where the target's tables do not."""
         self.renewed: Callable[[], bool] = lambda: False
         """Tells whether the certificates of this connection have been renewed since."""
 
@@ -78,9 +84,23 @@ class Switch:
         if there is not None and there != pipeline_cookie() and not replace_pipeline:
             raise mismatch(there)
         if there != pipeline_cookie():
-            self.client.set_pipeline(artefacts.p4info(), artefacts.device_config(), pipeline_cookie())
+            self.client.set_pipeline(*self.program(), pipeline_cookie())
             self.fresh = True
         self._find_bench()
+        self._learn()
+
+    def _learn(self) -> None:
+        """Learn for the target, if its pipeline asks for it."""
+        p4info = artefacts.p4info(self._main)
+        if needed(p4info):
+            if self.learning is not None:
+                self.learning.close()
+            self.learning = Learning(self.client, p4info)
+            self.learning.start()
+
+    def program(self) -> tuple[Any, bytes]:
+        """Return the P4Info and the device config that a target without a pipeline is given."""
+        return artefacts.p4info(self._main), artefacts.device_config(self._main)
 
     def check_pipeline(self) -> None:
         """Ask the target whether it still runs our pipeline.
@@ -151,6 +171,8 @@ class Switch:
 
     def close(self) -> None:
         """Leave; the entries stay on a target that lives elsewhere."""
+        if self.learning is not None:
+            self.learning.close()
         self.client.close()
         self._close()
 
@@ -196,18 +218,18 @@ def embedded() -> Switch:
     return Switch(target.channel, target.stop)
 
 
-def connect(address: str, timeout_s: float = CONNECT_TIMEOUT_S, tls: Tls | None = None) -> Switch:
+def connect(address: str, timeout_s: float = CONNECT_TIMEOUT_S, tls: Tls | None = None, architecture: str = ARCHITECTURES[0]) -> Switch:
     """Connect to ``unix:PATH`` or ``HOST:PORT``. Raises TargetLost if nothing answers there within ``timeout_s`` seconds."""
     stamp = tls.stamp() if tls is not None else ()
     channel = open_channel(address, timeout_s, tls)
-    switch = Switch(channel, channel.close)
+    switch = Switch(channel, channel.close, architecture=architecture)
     if tls is not None:
         switch.renewed = lambda: tls.stamp() != stamp
     return switch
 
 
-def open_switch(target: str, tls: Tls | None = None) -> Switch:
+def open_switch(target: str, tls: Tls | None = None, architecture: str = ARCHITECTURES[0]) -> Switch:
     """Return the switch that ``--target`` names: ``embedded``, ``unix:PATH`` or ``HOST:PORT``; not yet prepared."""
-    return embedded() if target == "embedded" else connect(target, tls=tls)
+    return embedded() if target == "embedded" else connect(target, tls=tls, architecture=architecture)
 
 

@@ -5,6 +5,7 @@ with the environment variable ``HYPOTHESIS_PROFILE``.
 """
 
 import os
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,11 +25,29 @@ if _TARGET == "judge":
     ENGINES["embedded"] = judged
 elif _TARGET == "dpdk":
     ENGINES["embedded"] = ENGINES["dpdk"]
-elif _TARGET != "embedded":
-    raise ValueError(f"CALICO_P4_TEST_TARGET is {_TARGET!r}: embedded, dpdk or judge")
+elif _TARGET not in ("embedded", "bmv2"):
+    raise ValueError(f"CALICO_P4_TEST_TARGET is {_TARGET!r}: embedded, dpdk, judge or bmv2")
 
 
-_missing = build.missing() if _TARGET != "embedded" else ""
+def _not_there() -> str:
+    if _TARGET == "bmv2":
+        from test.support import bmv2
+
+        return bmv2.missing()
+    return build.missing() if _TARGET != "embedded" else ""
+
+
+_missing = _not_there()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the switch that is tested in place of embedded ones."""
+    if _TARGET == "bmv2" and not _missing:
+        from test.support import bmv2
+
+        running = ExitStack()
+        running.enter_context(bmv2.running())
+        config.add_cleanup(running.close)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -18,6 +18,7 @@ from calico_p4.cli.tables import grid
 @click.option("--k8s", metavar="FILE", help="Kubernetes objects, JSON lines (schema k8s.json).")
 @click.option("--config", metavar="FILE", help="Felix parameters to lay over the recording's: a JSON object (schema config.json).")
 @click.option("--target", default="embedded", show_default=True, metavar="TARGET", help="embedded, unix:PATH or HOST:PORT.")
+@click.option("--architecture", type=click.Choice(["pna", "v1model"]), default="pna", show_default=True, help="Whose program the target runs.")
 @click.option("--until", type=click.IntRange(min=0), metavar="N", help="Stop before frame N.")
 @click.option("--dump", metavar="FILE", help="Write the desired rows as sorted text.")
 @click.option("--state", metavar="DIR", help="Keep the allocator's file there, so that a later replay finds the same numbers.")

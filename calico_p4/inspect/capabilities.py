@@ -1,24 +1,34 @@
 """What a target can do: asked of the target and its P4Info, never concluded from its name."""
 
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
-from calico_p4.p4runtime.errors import raise_target_error
+from calico_p4.learning import needed
+from calico_p4.p4runtime.client import encode_update
+from calico_p4.p4runtime.errors import NotPrimary, TargetError, raise_target_error
 from calico_p4.switch import Switch, open_switch, pipeline_cookie
 from k8s_p4 import artefacts
-from k8s_p4.p4rt import P4RuntimeStub, p4r
+from k8s_p4.p4rt import P4RuntimeStub, p4i, p4r
+from k8s_p4.rows import TABLES
+
+_ABSENT: Final = 0xFFFFFFFF
+"""A port that no target has."""
 
 
-def capabilities(target: str) -> list[dict[str, Any]]:
+def capabilities(target: str, architecture: str = "pna") -> list[dict[str, Any]]:
     """Return ``capability`` and ``value`` for a target: ``embedded``, ``unix:PATH`` or ``HOST:PORT``. Nothing on it is changed.
+
+    ``architecture``: whose program is told of where the target has none.
 
     Raises:
         TargetError: it can't be reached.
     """
-    switch = open_switch(target)
+    switch = open_switch(target, architecture=architecture)
     try:
-        found = {**_asked(switch, target == "embedded"), **_of_p4info()}
+        asked = _asked(switch, target == "embedded")
+        info = switch.client.p4info() or artefacts.p4info(f"main_{architecture}")
+        found = {**asked, **_writes(switch), **_of_p4info(info)}
     finally:
         switch.close()
     return [{"capability": name, "value": value} for name, value in found.items()]
@@ -48,17 +58,48 @@ def _bench(switch: Switch) -> dict[str, str]:
         return {what: "no"}
 
 
-def _of_p4info() -> dict[str, str]:
-    """What our pipeline asks of any target."""
-    info = artefacts.p4info()
+def _writes(switch: Switch) -> dict[str, str]:
+    """How Writes behave, asked with Writes that change nothing: only a primary may, and none is driven out."""
+    names = "atomicity of a Write", "errors of single updates"
+    try:
+        switch.client.arbitrate()
+        return dict(zip(names, (_atomicity(switch), _single_errors(switch)), strict=True))
+    except NotPrimary:
+        return dict.fromkeys(names, "not asked: another client is primary")
+    except TargetError as error:
+        return dict.fromkeys(names, f"not told: {error}")
+
+
+def _atomicity(switch: Switch) -> str:
+    kinds = p4r.WriteRequest
+    asked = {"CONTINUE_ON_ERROR": kinds.CONTINUE_ON_ERROR, "ROLLBACK_ON_ERROR": kinds.ROLLBACK_ON_ERROR, "DATAPLANE_ATOMIC": kinds.DATAPLANE_ATOMIC}
+    return ", ".join(name for name, kind in asked.items() if switch.client.takes(kind)) or "none"
+
+
+def _single_errors(switch: Switch) -> str:
+    """Delete what is not there."""
+    update = encode_update("delete", TABLES["port"].wire_key((_ABSENT,)))
+    if switch.client.pipeline_cookie() != pipeline_cookie():
+        return "not asked: the pipeline is not ours"
+    told = switch.client.write([update])
+    return f"told one by one ({(told[0] or 'nothing').partition(':')[0]} for what is not there)"
+
+
+def _of_p4info(info: Any) -> dict[str, str]:
+    """What a pipeline asks of any target."""
     kinds = sorted({field.MatchType.Name(field.match_type).lower() for table in info.tables for field in table.match_fields})
     learning = [table.preamble.alias for table in info.tables if any("learn" in each or "add_on_miss" in each for each in table.preamble.annotations)]
     counters = [f"{each.preamble.alias} ({each.size})" for each in info.counters]
+    told = [table.preamble.alias for table in info.tables if table.idle_timeout_behavior == p4i.Table.NOTIFY_CONTROL]
     return {
+        "architecture": info.pkg_info.arch or "not told",
         "match kinds": ", ".join(kinds),
+        "ranges of ports": "as ranges" if "range" in kinds else "as prefixes, several rows each",
         "tables": str(len(info.tables)),
-        "largest table": max((table.size, table.preamble.alias) for table in info.tables)[1],
+        "largest table": max(((table.size, table.preamble.alias) for table in info.tables), default=(0, "none"))[1],
         "learning tables": ", ".join(learning) or "none",
+        "who learns": "the driver: first packets come to it and go back" if needed(info) else "the switch",
+        "tables that tell of expiry": ", ".join(told) or "none",
         "counters": ", ".join(counters),
         "meters": ", ".join(each.preamble.alias for each in info.meters) or "none",
         "bandwidth": "policed: what is over the rate is dropped, where Linux delays it",

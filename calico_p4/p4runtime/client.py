@@ -7,7 +7,7 @@ losing the primary role is noticed at once. Section numbers are those of the P4R
 import functools
 import queue
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -74,6 +74,7 @@ class Client:
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.packet_in: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        """PacketIn and IdleTimeoutNotification messages, in order."""
         self._lost: TargetError | None = None
         self._stream: Any = None
         self._primary = False
@@ -137,6 +138,30 @@ class Client:
                 return None
             raise raise_target_error(error, "GetForwardingPipelineConfig") from error
         return int(config.cookie.cookie) if config.HasField("cookie") else None
+
+    def p4info(self) -> Any:
+        """Return the P4Info of the installed pipeline, None where there is none (section 7.2). Raises TargetError."""
+        kind = p4r.GetForwardingPipelineConfigRequest.P4INFO_AND_COOKIE
+        request = p4r.GetForwardingPipelineConfigRequest(device_id=self._device_id, response_type=kind)
+        try:
+            config = self._stub.GetForwardingPipelineConfig(request, timeout=ANSWER_TIMEOUT_S).config
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
+                return None
+            raise raise_target_error(error, "GetForwardingPipelineConfig") from error
+        return config.p4info if config.HasField("p4info") else None
+
+    def takes(self, atomicity: int) -> bool:
+        """Whether a Write, here of nothing, may ask for this p4.v1.WriteRequest.Atomicity. Raises TargetError."""
+        request = p4r.WriteRequest.FromString(self._head)
+        request.atomicity = atomicity
+        try:
+            self._write(request.SerializeToString(), timeout=WRITE_TIMEOUT_S)
+        except grpc.RpcError as error:
+            if error.code() in (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INVALID_ARGUMENT):
+                return False
+            raise raise_target_error(error, "Write") from error
+        return True
 
     def set_pipeline(self, p4info: Any, device_config: bytes, cookie: int) -> None:
         """Install a pipeline; every entry on the device is gone afterwards (VERIFY_AND_COMMIT)."""
@@ -225,6 +250,13 @@ class Client:
             update.entity.counter_entry.data.SetInParent()
         return self._written(request)
 
+    def write_entities(self, kind: int, entries: Iterable[Any]) -> list[str | None]:
+        """Send one Write of updates of this type of TableEntry messages, if there are any; returns and raises as ``write`` does."""
+        request = p4r.WriteRequest()
+        for entry in entries:
+            request.updates.add(type=kind).entity.table_entry.CopyFrom(entry)
+        return self._written(request)
+
     def _written(self, request: p4r.WriteRequest) -> list[str | None]:
         """Send updates, if there are any; what became of each, as ``write`` has it."""
         number = len(request.updates)
@@ -234,6 +266,13 @@ class Client:
         except grpc.RpcError as error:
             return update_errors(error, number)
         return [None] * number
+
+    def packet_out(self, payload: bytes, metadata: Mapping[int, bytes]) -> None:
+        """Give the target a packet, with the fields of its packet_out header by their ids (section 16.1). Nothing tells whether it took it."""
+        packet = p4r.PacketOut(payload=payload)
+        for number, value in metadata.items():
+            packet.metadata.add(metadata_id=number, value=value)
+        self._requests.put(p4r.StreamMessageRequest(packet=packet))
 
     def close(self) -> None:
         """End the stream channel; the entries stay on the device."""
@@ -254,6 +293,8 @@ class Client:
         kind = response.WhichOneof("update")
         if kind == "packet":
             self.packet_in.put(response.packet)
+        elif kind == "idle_timeout_notification":
+            self.packet_in.put(response.idle_timeout_notification)
         elif kind == "arbitration" and self._primary and response.arbitration.status.code != code_pb2.OK:
             self._lose(self._not_primary(response.arbitration), answers)
         elif kind == "arbitration":

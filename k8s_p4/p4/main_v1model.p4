@@ -20,6 +20,7 @@ header packet_in_t {
     bit<8>   ip_version;
     bit<8>   tracked;
     bit<8>   established;
+    bit<8>   rejudged;
     bit<8>   opens;
     bit<8>   answers;
     bit<8>   stale;
@@ -31,12 +32,14 @@ header packet_in_t {
     bit<8>   timeout_closing;
     bit<8>   timeout_affinity;
     bit<8>   timeout_slot;
+    bit<8>   timeout_judged;
     bit<8>   protocol;          // of the packet's tuple, and of what answers it
     bit<8>   answer_protocol;
     bit<16>  src_port;
     bit<16>  dst_port;
     bit<16>  new_src_port;
     bit<16>  new_dst_port;
+    bit<32>  epoch;             // of policy
     bit<32>  src_incarnation;
     bit<32>  dst_incarnation;
     bit<32>  end_incarnation;
@@ -69,11 +72,13 @@ parser MainParser(packet_in packet, out all_headers_t hdr, inout metadata_t meta
                   inout standard_metadata_t istd) {
     PacketParser() parse;
 
+    // Round 1 is not told the port.
     state start {
         // An answer keeps the port of what it answers, and has no header of the driver's.
-        transition select(meta.strip, istd.ingress_port) {
-            (STRIP_ANSWER, _): from_wire;
-            (_, CPU_PORT): from_driver;
+        transition select(meta.strip, istd.ingress_port, meta.again) {
+            (STRIP_ANSWER, _, _): from_wire;
+            (_, CPU_PORT, _): from_driver;
+            (_, _, 1): from_driver;
             default: from_wire;
         }
     }
@@ -102,6 +107,7 @@ control Tell(inout all_headers_t hdr, inout metadata_t meta) {
         hdr.packet_in.ip_version = meta.ip_version;
         hdr.packet_in.tracked = meta.tracked;
         hdr.packet_in.established = meta.established;
+        hdr.packet_in.rejudged = meta.rejudged;
         hdr.packet_in.opens = meta.opens;
         hdr.packet_in.answers = meta.answers;
         hdr.packet_in.stale = meta.stale;
@@ -113,6 +119,8 @@ control Tell(inout all_headers_t hdr, inout metadata_t meta) {
         hdr.packet_in.timeout_closing = meta.timeout_closing;
         hdr.packet_in.timeout_affinity = meta.timeout_affinity;
         hdr.packet_in.timeout_slot = meta.timeout_slot;
+        hdr.packet_in.timeout_judged = meta.timeout_judged;
+        hdr.packet_in.epoch = meta.epoch;
         hdr.packet_in.protocol = meta.own_protocol;
         hdr.packet_in.answer_protocol = meta.answer_protocol;
         hdr.packet_in.src_port = meta.own_src_port;
@@ -128,7 +136,7 @@ control Tell(inout all_headers_t hdr, inout metadata_t meta) {
         hdr.packet_in.beginning = meta.src_endpoint;
         hdr.packet_in.ingress_slot = meta.learn_ingress_slot;
         hdr.packet_in.egress_slot = meta.learn_egress_slot;
-        if (meta.established == 1) {
+        if (meta.established == 1 || meta.rejudged == 1 || meta.opens == 1) {
             hdr.packet_in.accepting = meta.accepting;
             hdr.packet_in.beginning = meta.beginning;
         }

@@ -54,7 +54,7 @@ def test_felix_counts_before_the_environment_and_that_before_the_file(tmp_path: 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_setting_has_its_name_in_each_place(name: str, tmp_path: Path):
     of = {"log_level": "debug", "log_format": "json", "rule_hits": "true", "foreign_pipeline": "replace", "foreign_entries": "delete",
-          "established_connections": "reevaluate"}  # fmt: skip
+          "established_connections": "reevaluate", "architecture": "v1model"}  # fmt: skip
     value = of.get(name, "x")
     (tmp_path / "c.json").write_text(json.dumps({name: value}))
     for said in (
@@ -134,14 +134,14 @@ def test_each_setting_gets_to_whom_it_concerns(changed: dict[str, str], monkeypa
             return 7
 
     monkeypatch.setattr(felix, "Live", Recorder)
-    monkeypatch.setattr(felix, "open_switch", lambda target, tls: (target, tls))
+    monkeypatch.setattr(felix, "open_switch", lambda target, tls, architecture: (target, tls, architecture))
     settings = Settings(target="unix:/x", state=str(tmp_path), admin="none", metrics="none", **changed)
     assert felix.drive(settings, [], io.BytesIO(), lambda said: None) == 7
-    assert (made["target"], made["opener"]("t")) == ("unix:/x", ("t", None))
+    assert (made["target"], made["opener"]("t")) == ("unix:/x", ("t", None, "pna"))
     told = [made["replace_pipeline"], made["live"].driver.delete_foreign, made["rule_hits"], made["kubernetes"], made["fib"]]
     assert told == ([True, True, True, "in-cluster", "bird"] if changed else [False, False, False, None, None])
     assert felix.drive(replace(settings, tls_ca="ca", tls_cert="cert", tls_key="key", tls_name="name", state=str(tmp_path / "again")), [], io.BytesIO(), lambda said: None) == 7
-    assert made["opener"]("t") == ("t", Tls("ca", "cert", "key", "name"))
+    assert made["opener"]("t") == ("t", Tls("ca", "cert", "key", "name"), "pna")
 
 
 def test_felix_names_the_target(tmp_path: Path):

@@ -11,14 +11,13 @@ from calico_p4.bench import Bench
 from calico_p4.driver import Driver
 from calico_p4.dump import dump_lines
 from calico_p4.packets import Packet as Entering
-from calico_p4.switch import Switch
 from datastore.allocator import Allocator
 from felix_proto import types as felix
-from k8s_p4.target import InProcessTarget
 from test.support.evaluator import HOST, UPLINK
 from test.support.frames import frame
 from test.support.gen_packets import Sent
 from test.support.model_target import ModelTarget
+from test.support.target import new_switch
 from test.support.world import World
 
 Answered = dict[str, Any]
@@ -35,6 +34,8 @@ class Product:
         self.switch = switch
         switch.prepare()
         self.driver = Driver(switch, Allocator(), ports)
+        if hasattr(switch, "driven_by"):
+            switch.driven_by(self.driver)
         self._bench = Bench(self.driver, switch.bench)
 
     def flush(self, payloads: Iterable[felix.Payload], rest: bool = False) -> None:
@@ -62,10 +63,10 @@ def on_model(seed: int = 0, ports: Ports = ()) -> Product:
 
 
 def on_embedded(ports: Ports = ()) -> Product:
-    """Return a product over a fresh embedded target in this process; ``channel`` is for other clients of that target."""
-    target = InProcessTarget()
-    product = Product(Switch(target.channel, target.stop), ports)
-    product.channel = target.channel
+    """Return a product over a fresh embedded target in this process, or the target that is tested in its place; ``channel`` is for its other clients."""
+    switch = new_switch()
+    product = Product(switch, ports)
+    product.channel = switch.channel
     return product
 
 

@@ -1,15 +1,24 @@
-"""A running embedded target behind a socket, for tests, and ports of this machine that nobody uses."""
+"""A running embedded target behind a socket, for tests, what is tested in place of one in this process, and ports of this machine that
+nobody uses.
+"""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import SystemRandom
 
-from calico_p4.switch import Switch, connect
+from calico_p4.switch import Switch, connect, embedded
 from k8s_p4.target import serve
 
 PATIENCE_S = 60.0
+MAKES: list[Callable[[], Switch]] = [embedded]
+"""What makes a switch; the last one counts."""
+
+
+def new_switch() -> Switch:
+    """A switch that is not yet prepared: by default an embedded one, else of the target that CALICO_P4_TEST_TARGET names."""
+    return MAKES[-1]()
 
 
 @contextmanager

@@ -853,11 +853,11 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
                 ask_answer.apply(meta);
                 IS_LEARNED
                 if (refused == 1) {
-                    COUNT(flows, FLOW_REFUSED)
+                    COUNT_LEARNED(flows, FLOW_REFUSED)
                 } else if (meta.rejudged == 1) {
-                    COUNT(flows, FLOW_JUDGED_AGAIN)
+                    COUNT_ONCE(flows, FLOW_JUDGED_AGAIN)
                 } else {
-                    COUNT(flows, FLOW_LEARNED)
+                    COUNT_LEARNED(flows, FLOW_LEARNED)
                 }
                 if (meta.rejudged == 1) {
                     FORGET_EPOCH_BEFORE

@@ -65,7 +65,7 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
 #if POLICY_EXCUSED
         meta.excused = POLICY_EXCUSED;
 #endif
-        COUNT(hits, slot)
+        COUNT_ONCE(hits, slot)
     }
 
     @id(ACTION_ID(POLICY_STAGE, 05))
@@ -76,7 +76,7 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
 #if !POLICY_EXCUSED
         meta.filtered = 1;
 #endif
-        COUNT(hits, slot)
+        COUNT_ONCE(hits, slot)
     }
 
     @id(ACTION_ID(POLICY_STAGE, 06))
@@ -101,14 +101,14 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
     @id(ACTION_ID(POLICY_STAGE, 09))
     action pass_on(bit<32> slot) {
         meta.POLICY_SLOT = slot;
-        COUNT(hits, slot)
+        COUNT_ONCE(hits, slot)
     }
 
     // Action 0a is taken: it was `failsafe`. Reserved, see ids.p4.
     @hidden
     action host_rule() {
         meta.POLICY_SLOT = meta.host_slot;
-        COUNT(hits, meta.host_slot)
+        COUNT_ONCE(hits, meta.host_slot)
     }
 
     @hidden

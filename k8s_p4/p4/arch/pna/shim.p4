@@ -38,6 +38,9 @@
 #define BYTE_METER(name, size) Meter<bit<32>>(size, PNA_MeterType_t.BYTES) name
 #define METER(colour, name, index, length) colour = name.dpdk_execute(index, PNA_MeterColor_t.RED, length);
 #define IS_OVER(colour) colour != PNA_MeterColor_t.RED
+// COUNT_ONCE: what a packet that comes twice meets both times. COUNT_LEARNED: whether what should be learned is there.
 #define COUNT(name, index) name.count(index);
+#define COUNT_ONCE(name, index) COUNT(name, index)
+#define COUNT_LEARNED(name, index) COUNT(name, index)
 
 #endif

@@ -1,0 +1,190 @@
+"""Learning for a target whose tables do not: packets come to the driver, entries are written, packets go back.
+
+A thread of its own, because a packet waits meanwhile and the driver may be busy with policy; the tables are nobody else's. Whether a target needs
+this is read from its P4Info: its packet_in header, and tables that tell of entries nothing has hit for a while.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from calico_p4.log import get_logger
+from calico_p4.p4runtime.client import Client
+from calico_p4.p4runtime.errors import TargetError
+from calico_p4.told import Wish, seconds, wishes
+from k8s_p4.p4rt import p4i, p4r
+
+PORT: Final = "ingress_port"
+WAITING: Final = 1024
+"""Packets that may wait: whoever sends more gets them dropped, as by any full queue."""
+_FAMILIES: Final = ("_v4", "_v6")
+
+Key = tuple[str, tuple[int, ...]]
+
+
+class Entry(NamedTuple):
+    """An entry that we wrote: its action by name, its parameters, and the number of its timeout."""
+
+    action: str
+    params: Mapping[str, int]
+    timeout: int
+
+
+class Refused(Exception):
+    """What a packet asked for is not to be had: it is dropped."""
+
+
+def needed(p4info: Any) -> bool:
+    """Whether a pipeline asks the driver to learn for it."""
+    told = any(header.preamble.name == "packet_in" for header in p4info.controller_packet_metadata)
+    return told and any(table.idle_timeout_behavior == p4i.Table.NOTIFY_CONTROL for table in p4info.tables)
+
+
+class Learning:
+    """Learns for one target until it is closed or the target is lost."""
+
+    def __init__(self, client: Client, p4info: Any) -> None:
+        self._client = client
+        self._tables = {table.preamble.alias: table for table in p4info.tables if table.idle_timeout_behavior == p4i.Table.NOTIFY_CONTROL}
+        self._by_id = {table.preamble.id: alias for alias, table in self._tables.items()}
+        actions = {action.preamble.id: action for action in p4info.actions}
+        self._actions = {(alias, _short(actions[ref.id])): actions[ref.id] for alias, table in self._tables.items() for ref in table.action_refs}
+        headers = {header.preamble.name: {each.id: each.name for each in header.metadata} for header in p4info.controller_packet_metadata}
+        self._told, self._out = headers["packet_in"], {name: number for number, name in headers["packet_out"].items()}
+        self._entries: dict[Key, Entry] = {}
+        self._log = get_logger()
+        self.dropped = 0
+        """Packets that did not go back: too many at once, a slot or a port that another took meanwhile, or a Write that failed."""
+        self.learned = self.expired = 0
+
+    def start(self) -> None:
+        """Find out what an earlier run left there, and begin. Raises TargetError."""
+        for entry in self._client.read_tables(self._by_id):
+            key, found = self._decoded(entry)
+            self._entries[key] = found
+        threading.Thread(target=self._run, name="learning", daemon=True).start()
+
+    def close(self) -> None:
+        """End; the entries stay."""
+        self._client.packet_in.put(None)
+
+    def entries(self) -> dict[Key, Entry]:
+        """What is learned at the moment, by table and key."""
+        return dict(self._entries)
+
+    def forget(self, keys: Iterable[Key] | None = None) -> int:
+        """Delete entries, all by default; returns how many there were. Raises TargetError."""
+        chosen = [key for key in (self.entries() if keys is None else keys) if key in self._entries]
+        for at in range(0, len(chosen), WAITING):
+            self._client.write_entities(p4r.Update.DELETE, [self._message(key) for key in chosen[at : at + WAITING]])
+        for key in chosen:
+            self._entries.pop(key, None)
+        return len(chosen)
+
+    # --- the thread
+
+    def _run(self) -> None:
+        while (item := self._client.packet_in.get()) is not None:
+            try:
+                if item.DESCRIPTOR.name == "IdleTimeoutNotification":
+                    self._expire(item)
+                else:
+                    self._take(item)
+            except TargetError as error:
+                self.dropped += 1
+                self._log.warning("not learned", error=str(error))
+
+    def _take(self, packet: Any) -> None:
+        if self._client.packet_in.qsize() > WAITING:
+            self.dropped += 1
+            return
+        told = {self._told[each.metadata_id]: int.from_bytes(each.value) for each in packet.metadata}
+        try:
+            self.learn(told)
+        except Refused:
+            self.dropped += 1
+            return
+        port = told[PORT]
+        self._client.packet_out(packet.payload, {self._out[PORT]: _bytes(port)})
+
+    def learn(self, told: Mapping[str, int]) -> None:
+        """Write what a packet asks for. Raises Refused, TargetError."""
+        changes: dict[Key, Entry] = {}
+        for wish in wishes(told):
+            self._grant(wish, changes)
+        for kind in (p4r.Update.INSERT, p4r.Update.MODIFY):
+            due = {key: entry for key, entry in changes.items() if (key in self._entries) == (kind == p4r.Update.MODIFY)}
+            refused = self._client.write_entities(kind, [self._message(key, entry) for key, entry in due.items()])
+            for (key, entry), error in zip(due.items(), refused, strict=True):
+                if error is not None:
+                    raise TargetError(f"{key[0]}: {error}")
+                self._entries[key] = entry
+                self.learned += kind == p4r.Update.INSERT
+
+    def _grant(self, wish: Wish, changes: dict[Key, Entry]) -> None:
+        key = self._key(wish.table, wish.key)
+        there = changes.get(key) or self._entries.get(key)
+        if there is None and wish.action:
+            changes[key] = Entry(self._named(wish), wish.params, wish.timeout)
+        elif there is not None and wish.action and there.params != wish.params:
+            if not wish.replaces:
+                raise Refused(f"{wish.table}: another flow's")
+            changes[key] = Entry(self._named(wish), wish.params, wish.timeout)
+        elif there is not None and wish.action == "slot_taken" and changes:  # nothing new to write: the packet is that flow's own
+            raise Refused("another flow took the slot")
+        elif there is not None and not wish.action and there.timeout != wish.timeout:
+            changes[key] = there._replace(timeout=wish.timeout)
+
+    @staticmethod
+    def _named(wish: Wish) -> str:
+        return wish.action + (wish.table[-3:] if wish.table.endswith(_FAMILIES) else "")
+
+    def _expire(self, notification: Any) -> None:
+        """Delete what nothing has hit for its time."""
+        gone = [key for key, _ in map(self._decoded, notification.table_entry)]
+        self.expired += self.forget(gone)
+
+    # --- messages
+
+    def _key(self, table: str, fields: Mapping[str, int]) -> Key:
+        return table, tuple(fields[field.name] for field in self._tables[table].match_fields)
+
+    def _message(self, key: Key, entry: Entry | None = None) -> Any:
+        table = self._tables[key[0]]
+        message = p4r.TableEntry(table_id=table.preamble.id)
+        for field, value in zip(table.match_fields, key[1], strict=True):
+            message.match.add(field_id=field.id).exact.value = _bytes(value)
+        if entry is not None:
+            action = self._actions[key[0], entry.action]
+            message.action.action.action_id = action.preamble.id
+            for param in action.params:
+                value = entry.timeout if param.name == "timeout" else entry.params[param.name]
+                message.action.action.params.add(param_id=param.id, value=_bytes(value))
+            message.idle_timeout_ns = seconds(key[0], entry.timeout) * 10**9
+        return message
+
+    def _decoded(self, message: Any) -> tuple[Key, Entry]:
+        alias = self._by_id[message.table_id]
+        fields = {match.field_id: int.from_bytes(match.exact.value) for match in message.match}
+        key = alias, tuple(fields[field.id] for field in self._tables[alias].match_fields)
+        return key, self._of_action(alias, message.action.action)
+
+    def _of_action(self, alias: str, message: Any) -> Entry:
+        """The entry of an action as it was read; an expired one may come without."""
+        for action in (each for (table, _), each in self._actions.items() if table == alias and each.preamble.id == message.action_id):
+            names = {param.id: param.name for param in action.params}
+            params = {names[each.param_id]: int.from_bytes(each.value) for each in message.params}
+            return Entry(_short(action), params, params.pop("timeout"))
+        return Entry("", {}, 0)
+
+
+def _short(action: Any) -> str:
+    name: str = action.preamble.name
+    return name.rpartition(".")[2]
+
+
+def _bytes(value: int) -> bytes:
+    return value.to_bytes((value.bit_length() + 7) // 8 or 1, "big")
+
