@@ -213,7 +213,6 @@ class Bmv2Bench:
         for counter, index in self._counted:  # by others before
             assert switch.client.clear_counters(COUNTERS[counter][0], [index]) == [None]
         self._counted.clear()
-        self._drops: Counter[int] = Counter()
 
     def ports(self) -> dict[str, int]:
         """Numbers by name."""
@@ -251,8 +250,9 @@ class Bmv2Bench:
             return Injected((), True, "SHORT_FRAME", _Metadata())
         assert self._switch.learning is not None
         known = bool(self._switch.learning.entries())
+        drops = self._drops()
         self._sockets[port - 1].send(frame)
-        outputs, reason = self._wait()
+        outputs, reason = self._wait(drops)
         metadata = {f"{stage}_slot": self._hit(stage, before.get(stage)) for stage in STAGES}
         leaves = outputs[0][0] if outputs else 0
         (came, _, first), (goes, endpoint, _) = self._behind(port), self._behind(leaves)
@@ -260,21 +260,26 @@ class Bmv2Bench:
         if outputs:
             answer = leaves == port and came == 1 and not any(metadata[f"{stage}_slot"] for stage in STAGES)
             metadata["reason"] = Reason.NEIGHBOUR if answer else self._allowed(metadata, known)
+            if metadata["reason"] == Reason.ESTABLISHED and _is_error(frame):
+                metadata["reason"] = Reason.RELATED
         return Injected(tuple(outputs), not outputs, "SENT" if outputs else "DROPPED", _Metadata(metadata))
 
-    def _wait(self) -> tuple[list[tuple[int, bytes]], int]:
+    def _drops(self) -> Counter[int]:
+        """What was dropped so far, by reason; an answer to what is denied leaves, and is counted as well."""
+        found = self._read("drops", range(COUNTERS["drops"][1]))
+        self._counted |= {("drops", reason) for reason, count in found.items() if count}
+        return found
+
+    def _wait(self, drops: Counter[int]) -> tuple[list[tuple[int, bytes]], int]:
         """The frame that leaves, or the reason of the drop that was counted: exactly one of the two happens."""
         end = time.monotonic() + WAIT_S
         while time.monotonic() < end:
             if outputs := self._received(0.002):
                 return outputs, 0
-            now = self._read("drops", range(COUNTERS["drops"][1]))
-            changed, self._drops = now - self._drops, now
-            if changed:
+            if changed := self._drops() - drops:
                 ((reason, count),) = changed.items()
                 assert count == 1, f"{count} drops of one packet, reason {reason}"
-                self._counted.add(("drops", reason))
-                return [], reason
+                return self._received(0.0), reason
         raise AssertionError(f"{WAIT_S:g} s and the packet neither left nor was counted as dropped")
 
     def _received(self, timeout: float) -> list[tuple[int, bytes]]:
@@ -328,6 +333,13 @@ class Bmv2Bench:
         if not any("allow" in each for each in verdicts.values()):
             return Reason.NO_POLICY
         return Reason.ENDPOINT_ACTION_ALLOW if metadata["from"] == 1 and metadata["to"] == 2 else Reason.POLICY_ALLOW
+
+
+def _is_error(frame: bytes) -> bool:
+    """Whether a frame is an ICMP error."""
+    if frame[12:14] == b"\x08\x00":
+        return frame[23] == 1 and frame[14 + (frame[14] & 15) * 4] in (3, 4, 11, 12)
+    return frame[20] == 58 and frame[54] in (1, 2, 3, 4)
 
 
 class _Metadata(dict[str, int]):
