@@ -42,6 +42,8 @@ _TABLE_SIZE = 1 << 14
 _COUNTER_SIZE = 1 << 12
 _CLONE_NEWNET, _ETH_P_ALL = 0x40000000, 3
 CPU_PORT = 510
+_WAYS, _WAY_SHIFT = 64, 18
+"""Ways to lists that are looked for, and where they stand in the slot that is told."""
 _SHORTEST = 14
 """A link carries no frame without an Ethernet header."""
 STAGES = tuple(name.removesuffix(".hits") for name in COUNTERS if name.endswith(".hits"))
@@ -243,7 +245,7 @@ class Bmv2Bench:
     def inject(self, port: int, frame: bytes, at_seconds: float | None = None, trace: bool = False) -> Injected:
         """Send a frame into a port and wait for what becomes of it."""
         slots = self._slots()
-        before = {stage: self._read(f"{stage}.hits", numbers) for stage, numbers in slots.items()}
+        before = {stage: self._hits(stage, numbers) for stage, numbers in slots.items()}
         if trace or at_seconds:
             pytest.skip("bmv2 tells no look-ups" if trace else "bmv2 has no virtual time")
         if len(frame) < _SHORTEST:
@@ -296,13 +298,18 @@ class Bmv2Bench:
         found = {stage: sorted({value[1] for _, value in self.rows(f"{stage}.rules")}) for stage in STAGES}
         return {stage: slots for stage, slots in found.items() if slots}
 
-    def _hit(self, stage: str, before: Counter[int] | None) -> int:
+    def _hits(self, stage: str, slots: list[int]) -> Counter[tuple[str, int]]:
+        """What a stage counted: by slot, and by the way to the list."""
+        asked = {f"{stage}.hits": slots, f"{stage}.passes": list(range(1, _WAYS))}
+        return Counter({(name, index): count for name, indices in asked.items() for index, count in self._read(name, indices).items()})
+
+    def _hit(self, stage: str, before: Counter[tuple[str, int]] | None) -> int:
+        """The slot that decided, with the way in its high part; 0 if the stage was not met."""
         if before is None:
             return 0
-        hit = next(iter(self._read(f"{stage}.hits", self._slots()[stage]) - before), 0)
-        if hit:
-            self._counted.add((f"{stage}.hits", hit))
-        return hit
+        hit = dict((self._hits(stage, self._slots()[stage]) - before).keys())
+        self._counted |= set(hit.items())
+        return hit.get(f"{stage}.hits", 0) | hit.get(f"{stage}.passes", 0) << _WAY_SHIFT
 
     def _read(self, counter: str, indices: Iterable[int]) -> Counter[int]:
         return Counter(self._switch.client.read_counters(COUNTERS[counter][0], indices))
@@ -327,7 +334,7 @@ class Bmv2Bench:
             return Reason.ESTABLISHED
         if metadata["from"] == 2 and metadata["to"] == 1:
             return Reason.HOST_TO_WORKLOAD
-        verdicts = {stage: {value[0] for _, value in self.rows(f"{stage}.rules") if value[1] == metadata[f"{stage}_slot"]} for stage in hit}
+        verdicts = {stage: {value[0] for _, value in self.rows(f"{stage}.rules") if value[1] == metadata[f"{stage}_slot"] & (1 << _WAY_SHIFT) - 1} for stage in hit}
         if any("allow" in verdicts[stage] for stage in hit if stage.startswith("untracked")):
             return Reason.UNTRACKED
         if not any("allow" in each for each in verdicts.values()):
