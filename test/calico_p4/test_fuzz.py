@@ -1,6 +1,6 @@
 """Bad streams end in a clear error or a skipped, counted message: never in a hang, a crash or growth.
 
-``CALICO_P4_FUZZ_SECONDS`` (default 8) says how long; ``CALICO_P4_FUZZ_FRAMES`` how many mutated frames instead (the long run: 10,000,000);
+``CALICO_P4_FUZZ_SECONDS`` (default 60) says how long; ``CALICO_P4_FUZZ_FRAMES`` how many mutated frames instead (the long run: 10,000,000);
 ``CALICO_P4_SEED`` repeats a run.
 """
 
@@ -20,7 +20,7 @@ from test.support.fuzz import Fuzzer
 from test.support.memory import resident_mib
 
 SEED = int(os.environ.get("CALICO_P4_SEED") or SystemRandom().randrange(1 << 32))
-SECONDS = float(os.environ.get("CALICO_P4_FUZZ_SECONDS") or 8)
+SECONDS = float(os.environ.get("CALICO_P4_FUZZ_SECONDS") or 60)
 FRAMES = int(os.environ.get("CALICO_P4_FUZZ_FRAMES") or 0)
 GROWTH = 1.1
 """Memory at the end against memory after the first tenth: sessions differ in size, and the interpreter keeps what the largest needed."""
