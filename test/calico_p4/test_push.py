@@ -258,6 +258,14 @@ def test_one_row_that_spoils_every_request_is_found_and_only_who_needs_it_is_clo
     assert switch.bound == set(range(1, 8)) and tracker.pending_count() == 0
 
 
+def test_everything_at_once_goes_level_by_level():
+    tracker, switch, pusher = sound()
+    tracker.desired.apply([*endpoint(1, 10), *endpoint(2, 20)])
+    pusher.push_all()
+    levels = [level(op.table, op.kind) for batch in switch.writes for op in batch]
+    assert levels == sorted(levels) and len(set(levels)) > 2
+
+
 def test_a_target_that_refuses_every_request_is_given_up():
     tracker, switch, pusher = sound()
     rows = [(RULES, rule(number), ("allow", 1)) for number in range(200)]
