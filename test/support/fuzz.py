@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from calico_p4.live import Live
+from calico_p4.p4runtime.client import Client
 from calico_p4.switch import _update
 from datastore.allocator import Allocator
 from datastore.tracker import Op
@@ -56,6 +57,18 @@ class Swallow:
 
     def read_counters(self, *_: Any) -> dict[int, int]:
         return {}
+
+    def read_meters(self, *_: Any) -> dict[int, Any]:
+        return {}
+
+    def write_meters(self, wanted: Any) -> list[str | None]:
+        unbound: Any = Client.write_meters  # so that what can't be encoded fails as it would with a real switch
+        written: list[str | None] = unbound(self, wanted)
+        return written
+
+    def _written(self, request: Any) -> list[str | None]:
+        self.written += len(request.SerializeToString())
+        return [None] * len(request.updates)
 
     def clear_counters(self, counter: int, numbers: Sequence[int]) -> list[str | None]:
         return [None] * len(numbers)
