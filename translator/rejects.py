@@ -56,9 +56,20 @@ def _wanted(config: Mapping[str, str]) -> Iterator[tuple[Reason, tuple[str]]]:
 
 def filter_rejects(config: Mapping[str, str]) -> bool:
     """Whether policy's denials are rejects. Which of the two settings counts is what NFTablesMode says; with Auto, either."""
+    return bool(_filter_settings(config))
+
+
+def settings(config: Mapping[str, str], reason: int) -> list[str]:
+    """The settings that make denials for a reason rejects; none where they always are."""
+    if reason == Reason.SERVICE_LOOP:
+        return ["ServiceLoopPrevention"]
+    return _filter_settings(config) if reason in _FILTER else []
+
+
+def _filter_settings(config: Mapping[str, str]) -> list[str]:
     mode = config.get("NFTablesMode", "Auto").strip().lower()
     names = _DENY_ACTIONS.get(mode, tuple(name for each in _DENY_ACTIONS.values() for name in each))
-    return any(_says_reject(config, name) for name in ("FilterDenyAction", *names))
+    return [name for name in ("FilterDenyAction", *names) if _says_reject(config, name)]
 
 
 def _says_reject(config: Mapping[str, str], name: str) -> bool:

@@ -18,6 +18,7 @@ from calico_p4.inspect.scene import Scene
 from felix_proto.types import PolicyID, WorkloadEndpointID
 from k8s_p4.rows import TABLES
 from translator.policy import chain_key, host_chain_key
+from translator.rejects import settings
 from translator.slots import OWN
 from translator.stages import BY_NAME, STAGES
 
@@ -80,6 +81,8 @@ class Origins:
             return self._group_of_backends(number)
         if name == "node":
             return frozenset((Object("HostMetadata", self._scene.translator.node(number)),))
+        if table == "reject":
+            return frozenset(Object("Config", f"{each}=Reject") for each in settings(self._scene.store.config, number))
         if name == "tunnel":
             return self._tunnel(self._scene.translator.tunnel(number))
         return frozenset()

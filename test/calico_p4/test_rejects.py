@@ -200,7 +200,8 @@ def test_the_trace_says_so(scene: Replayed) -> None:
     sent = found["sent"]
     assert found["rejected"]["text"] == f"ICMP port unreachable, {sent['dst']} -> {sent['src']}"
     assert f"rejected   ICMP port unreachable, {sent['dst']}" in "\n".join(" ".join(line.split(None, 1)).replace(" ", "   ", 1) for line in lines(found))
-    assert [step["result"] for step in found["steps"] if step["table"] == "reject"] == ["hit"]
+    (step,) = [step for step in found["steps"] if step["table"] == "reject"]
+    assert (step["result"], step["objects"], step["origin"]) == ("hit", ["Config IptablesFilterDenyAction=Reject"], "Config IptablesFilterDenyAction=Reject")
     assert found["policy"], "who denied is told as ever"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import struct
+from ipaddress import ip_address
 from random import Random
 from typing import Any
 
@@ -12,6 +14,7 @@ from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6, IPv6ExtHdrDestOpt, IPv6E
 from scapy.layers.l2 import Ether
 from scapy.layers.sctp import SCTP
 from scapy.packet import Raw
+from scapy.utils import checksum
 
 from k8s_p4 import compile, schema
 from k8s_p4.reasons import Reason
@@ -176,6 +179,22 @@ def test_what_the_switch_cannot_sum(denying: Talk) -> None:
     assert_silent(denying, ONE, TWO, UDP(sport=1, dport=2, len=12) / Raw(bytes(16)), Rejected.CHECKSUM)
     if denying.version == 6:
         assert_silent(denying, ONE, TWO, IPv6ExtHdrDestOpt() / UDP(sport=1, dport=2), Rejected.PROTOCOL)
+
+
+def udplite(talk: Talk, coverage: int, data: bytes) -> Any:
+    """UDPLite from ONE to TWO whose checksum covers so much (RFC 3828): its pseudo header has the whole length."""
+    head = struct.pack("!HHHH", 7, 8, coverage, 0)
+    ends = b"".join(ip_address(party.address(talk.version)).packed for party in (ONE, TWO))
+    total = checksum(ends + struct.pack("!II", len(head + data), 136) + (head + data)[:coverage]) or 0xFFFF
+    return Raw(head[:6] + total.to_bytes(2, "big") + data)
+
+
+def test_udplite(denying: Talk) -> None:
+    """Answered if all of it is covered."""
+    protocol = {"proto": 136} if denying.version == 4 else {"nh": 136}
+    assert_unreachable(denying, ONE, TWO, udplite(denying, 28, b"z" * 20), **protocol)
+    assert_silent(denying, ONE, TWO, udplite(denying, 8, b"z" * 20), Rejected.CHECKSUM, **protocol)
+    assert_silent(denying, ONE, TWO, udplite(denying, 27, b"z" * 20), Rejected.CHECKSUM, **protocol)
 
 
 def test_ipv4_options_are_quoted(denying: Talk) -> None:
