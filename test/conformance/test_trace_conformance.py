@@ -14,7 +14,7 @@ from test.support.product import Product, on_embedded
 from test.support.shared import needs_shared
 
 pytestmark = needs_shared
-EXTRA = {"id", "sent", "steps", "flow"}
+EXTRA = {"id", "sent", "steps", "flow", "rejected"}
 
 
 @pytest.mark.parametrize(("name", "case", "direction"), RUNS)
