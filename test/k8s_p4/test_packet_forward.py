@@ -432,7 +432,7 @@ def test_every_table_is_used_by_some_packet(bench: Bench) -> None:
     used = {entry.table for port, frame in every_kind() for entry in bench.client.inject(bench.ports[port], frame, trace=True).trace}
     names = {table.partition("MainControl.pipeline.")[2] or table for table in used}
     missing = {name for name in TABLES if not any(each.endswith(name) for each in names)}
-    hooks = {name for name in TABLES if name.startswith((*HOOKS, "pre_dst_"))}  # only with host endpoints: test_packet_hooks
+    hooks = {name for name in TABLES if name.startswith((*HOOKS, "pre_dst_", "host_rule_"))}  # only with host endpoints: test_packet_hooks
     tunnels = {name for name in TABLES if name.startswith("tunnel") and "_local_" not in name}  # the others: test_packet_tunnels
     # Where a service or pool was found first: test_translation.
     nat = {f"{name}_{family}" for name in ("backend", "affinity_backend", "service_source", "masquerade_address") for family in ("v4", "v6")}
