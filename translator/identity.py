@@ -14,6 +14,9 @@ from .addresses import is_host, overlap
 from .numbers import Names, Numbers
 from .places import Places
 
+_MASKS = 1024
+"""Masks that are kept to be shared between two commits, though some may be nobody's any more: sets come and go without end."""
+
 
 class Class:
     """One identity: its number, the groups its addresses are in (bits), and the places that carry it."""
@@ -289,6 +292,8 @@ class Side:
     def _take(self) -> set[int]:
         """Write pending masks down; returns the places whose content may have changed."""
         pending, self._pending = self._pending, {}
+        if len(self._masks) > _MASKS:
+            self._masks.clear()
         direct = self.places.direct
         changed = {where: mask for where, mask in pending.items() if direct.get(where, 0) != mask}
         for where, mask in changed.items():

@@ -6,8 +6,11 @@
 import gc
 import os
 
+import pytest
+
 from test.support.memory import resident_mib
 from test.support.soak import Soak
+from translator import identity
 
 FRAMES = int(os.environ.get("CALICO_P4_SOAK_FRAMES") or 12_000)
 FLAT = 1.02 if FRAMES >= 1_000_000 else 1.06
@@ -27,6 +30,15 @@ def test_memory_is_flat_while_objects_come_and_go() -> None:
     assert soak.loops > 5 and soak.switch.written > 1_000_000
     assert soak.rows() == rows, "rows of what is gone"
     assert seen < FLAT * baseline
+
+
+def test_masks_that_came_and_went_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "_MASKS", 20)
+    soak, most = Soak(SEED), []
+    for _ in range(4):
+        soak.loop()
+        most.append(len(soak.live.driver.translator.policy.sides["src"]._masks))
+    assert max(most) < 60, most
 
 
 def test_the_same_objects_under_other_names_are_other_objects() -> None:
