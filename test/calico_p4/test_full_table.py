@@ -32,7 +32,7 @@ def shrink(monkeypatch: pytest.MonkeyPatch):
         smaller, found = re.subn(block, rf"\g<1>{size:#x}", spec, count=1, flags=re.MULTILINE | re.DOTALL)
         assert found
         config = pack_device_config(smaller, artefacts.read(artefacts.CONTEXT))
-        monkeypatch.setattr(switch.artefacts, "device_config", lambda: config)
+        monkeypatch.setattr(switch.artefacts, "device_config", lambda _main: config)
 
     return shrink
 
