@@ -129,27 +129,23 @@ class Client:
 
     def pipeline_cookie(self) -> int | None:
         """Return the cookie of the installed pipeline, None where there is no pipeline (section 7.2)."""
-        kind = p4r.GetForwardingPipelineConfigRequest.COOKIE_ONLY
-        request = p4r.GetForwardingPipelineConfigRequest(device_id=self._device_id, response_type=kind)
-        try:
-            config = self._stub.GetForwardingPipelineConfig(request, timeout=ANSWER_TIMEOUT_S).config
-        except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
-                return None
-            raise raise_target_error(error, "GetForwardingPipelineConfig") from error
-        return int(config.cookie.cookie) if config.HasField("cookie") else None
+        config = self._config(p4r.GetForwardingPipelineConfigRequest.COOKIE_ONLY)
+        return int(config.cookie.cookie) if config is not None and config.HasField("cookie") else None
 
     def p4info(self) -> Any:
         """Return the P4Info of the installed pipeline, None where there is none (section 7.2). Raises TargetError."""
-        kind = p4r.GetForwardingPipelineConfigRequest.P4INFO_AND_COOKIE
+        config = self._config(p4r.GetForwardingPipelineConfigRequest.P4INFO_AND_COOKIE)
+        return config.p4info if config is not None and config.HasField("p4info") else None
+
+    def _config(self, kind: int) -> Any:
+        """What is asked of the installed pipeline's configuration, None where there is no pipeline."""
         request = p4r.GetForwardingPipelineConfigRequest(device_id=self._device_id, response_type=kind)
         try:
-            config = self._stub.GetForwardingPipelineConfig(request, timeout=ANSWER_TIMEOUT_S).config
+            return self._stub.GetForwardingPipelineConfig(request, timeout=ANSWER_TIMEOUT_S).config
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
                 return None
             raise raise_target_error(error, "GetForwardingPipelineConfig") from error
-        return config.p4info if config.HasField("p4info") else None
 
     def takes(self, atomicity: int) -> bool:
         """Whether a Write, here of nothing, may ask for this p4.v1.WriteRequest.Atomicity. Raises TargetError."""
