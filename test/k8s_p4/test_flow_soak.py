@@ -60,7 +60,8 @@ def test_a_long_time_with_many_flows(bench: Bench) -> None:
         if count % (PACKETS // 20) == 0:
             sizes.append(resident_kb())
             entries.append(sum(bench.client.learned_counts().values()))
-            assert held(bench._learner("flow_v4"))[0] <= 1.001 * entries[-1] + 5, "what ran out takes no room"
+            # It is taken out when something is learned, which is every few seconds where flows are few.
+            assert held(bench._learner("flow_v4"))[0] <= 1.001 * entries[-1] + 40, "what ran out takes no room"
     took = time.process_time() - begin
     print(f"\n{PACKETS} packets, {FLOWS} flows at a time, {dict(told)}: {took:.0f} s CPU, entries {entries[5]} to {entries[-1]}, "
           f"{sizes[5]} to {sizes[-1]} kB resident (seed {SEED})")  # fmt: skip
