@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from translator.service_affinity import TIMEOUTS_S
+
 KEEP, LEAVE = 0xFE, 0xFF
 """Numbers that are no timeouts (`k8s_p4/p4/core/flow.p4`)."""
 SECONDS = (10, 30, 60, 120, 300, 43200, 120, 120)
-AFFINITY_SECONDS = (10, 60, 300, 900, 1800, 3600, 10800, 86400)
 _JUDGED, _JUDGED_ELSE = {6: 5, 17: 3, 132: 4}, 1
 """Timeouts, by protocol, of what a flow that is judged again is found by: the pipeline's own was given to the epochs before."""
 _HALF = (1 << 64) - 1
@@ -35,7 +36,7 @@ class Wish(NamedTuple):
 
 def seconds(table: str, timeout: int) -> int:
     """Return how long an entry of a table lives with a timeout of that number."""
-    return (AFFINITY_SECONDS if table.startswith("affinity") else SECONDS)[timeout]
+    return (TIMEOUTS_S if table.startswith("affinity") else SECONDS)[timeout]
 
 
 def wishes(told: Mapping[str, int]) -> Iterator[Wish]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -58,9 +57,7 @@ def compile_sources(compiler: str = COMPILER) -> dict[str, bytes]:
     Raises:
         CompileError: no such compiler on PATH, or it refused the program.
     """
-    path = shutil.which(compiler)
-    if path is None:
-        raise CompileError(f"{compiler} is not on PATH: the artefacts stay as they are")
+    path = compile_v1model.located(compiler)
     with tempfile.TemporaryDirectory() as folder:
         _run(path, Path(folder))
         made = {name: (Path(folder) / f"{MAIN}.{name}").read_bytes() for name in ("spec", "p4info.txtpb", "context.json")}

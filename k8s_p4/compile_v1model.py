@@ -27,15 +27,21 @@ class CompileError(Exception):
     """The compiler is absent or refused the program; the text is what it said."""
 
 
+def located(compiler: str) -> str:
+    """The path of a compiler. Raises CompileError: it is not on PATH."""
+    path = shutil.which(compiler)
+    if path is None:
+        raise CompileError(f"{compiler} is not on PATH: the artefacts stay as they are")
+    return path
+
+
 def compile_v1model(sources: Path, compiler: str = COMPILER) -> dict[str, bytes]:
     """The artefacts by name: the P4Info in wire form, and the JSON.
 
     Raises:
         CompileError: no such compiler on PATH, or it refused the program.
     """
-    path = shutil.which(compiler)
-    if path is None:
-        raise CompileError(f"{compiler} is not on PATH: the artefacts stay as they are")
+    path = located(compiler)
     with tempfile.TemporaryDirectory() as folder:
         p4info = _p4info(path, sources, Path(folder) / "p4info.txtpb")
         program = Path(folder) / f"{MAIN}.p4"

@@ -17,6 +17,7 @@ from k8s_p4.reasons import Reason
 from test.support.cluster import ROUTER_MAC, SWITCH_MAC, VNI, Arrival, Cluster, Member, Pod
 from test.support.conversation import rewritten
 from test.support.shared import ROOT
+from test.support.tunnels import ip
 
 A, B, C = Member("node-a", 1), Member("node-b", 2), Member("node-c", 3, subnet=1)
 CLIENT, SERVER = Pod("client", A, 5, policies=("client",)), Pod("server", B, 6, policies=("server",))
@@ -57,10 +58,6 @@ def cluster_of() -> Iterator[Callable[..., Cluster]]:
     yield make
     for cluster in there:
         cluster.close()
-
-
-def ip(src: str, dst: str, ttl: int = 64) -> Any:
-    return IPv6(src=src, dst=dst, hlim=ttl) if ":" in src else IP(src=src, dst=dst, ttl=ttl)
 
 
 def lowered(packet: Any, by: int = 1) -> Any:

@@ -24,6 +24,7 @@ from k8s_p4.rejects import Rejected
 from test.support.cluster import OUTSIDE, OUTSIDE_V6, SWITCH_MAC, Arrival, Cluster, Member, Pod
 from test.support.nat import wrong_checksums
 from test.support.shared import needs_shared, recording_path
+from test.support.tunnels import ip
 
 A, B = Member("node-a", 1), Member("node-b", 2)
 # The client takes nothing that it did not ask for; the server takes TCP to port 80.
@@ -46,10 +47,6 @@ def cluster_of() -> Iterator[Callable[..., Cluster]]:
     yield make
     for cluster in there:
         cluster.close()
-
-
-def ip(src: str, dst: str, ttl: int = 64) -> Any:
-    return IPv6(src=src, dst=dst, hlim=ttl) if ":" in src else IP(src=src, dst=dst, ttl=ttl)
 
 
 def unreachable(sent: Any, less: int, ttl: int) -> bytes:

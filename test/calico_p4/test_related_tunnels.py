@@ -16,6 +16,7 @@ from felix_proto.types import Rule
 from k8s_p4.reasons import Reason
 from test.support.cluster import ROUTER_MAC, Arrival, Cluster, Member, Pod
 from test.support.nat import wrong_checksums
+from test.support.tunnels import ip
 
 A, B = Member("node-a", 1), Member("node-b", 2)
 WEB, FAR = Pod("web", A, 5, policies=("shut",)), Pod("far", B, 7, policies=("asked",))
@@ -53,13 +54,7 @@ def made(request: pytest.FixtureRequest) -> Iterator[Made]:
 
 @pytest.fixture(autouse=True)
 def nothing_learned(made: Made) -> None:
-    for node in made[0].nodes.values():
-        assert node.switch.bench is not None
-        node.switch.bench.clear_learned()
-
-
-def ip(src: str, dst: str, ttl: int = 64) -> Any:
-    return IPv6(src=src, dst=dst, hlim=ttl) if ":" in src else IP(src=src, dst=dst, ttl=ttl)
+    made[0].forget()
 
 
 def error(v: int, src: str, dst: str, quoted: Any, kind: str = "unreachable") -> Any:

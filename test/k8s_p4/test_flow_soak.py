@@ -14,6 +14,7 @@ from typing import Any
 from k8s_p4.reasons import Reason
 from k8s_p4.target.learner import SECOND, Learner
 from test.k8s_p4.test_masquerade_load import checksum
+from test.support.memory import resident_mib
 from test.support.pipeline import FAR, POD1, Bench, number
 
 SEED = int(os.environ.get("CALICO_P4_SEED", "0")) or Random().randrange(1 << 32)
@@ -27,11 +28,6 @@ def udp(src: int, dst: int, sport: int, dport: int) -> bytes:
     ip = bytes((0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17))
     l4 = sport.to_bytes(2, "big") + dport.to_bytes(2, "big") + b"\0\x08\0\0"
     return b"\xee" * 6 + b"\x02" * 6 + b"\x08\0" + ip + checksum(ip + b"\0\0" + addresses) + addresses + l4
-
-
-def resident_kb() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") // 1024
 
 
 def test_a_long_time_with_many_flows(bench: Bench) -> None:
@@ -58,7 +54,7 @@ def test_a_long_time_with_many_flows(bench: Bench) -> None:
         told["new" if new else "established"] += 1
         seconds += step
         if count % (PACKETS // 20) == 0:
-            sizes.append(resident_kb())
+            sizes.append(round(resident_mib() * 1024))
             entries.append(sum(bench.client.learned_counts().values()))
             # It is taken out when something is learned, which is every few seconds where flows are few.
             assert held(bench._learner("flow_v4"))[0] <= 1.001 * entries[-1] + 40, "what ran out takes no room"

@@ -11,7 +11,6 @@ import ctypes
 import json
 import os
 import select
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -33,6 +32,7 @@ from k8s_p4.reasons import Reason
 from k8s_p4.rows import TABLES
 from k8s_p4.schema import COUNTERS
 from k8s_p4.target import Injected
+from test.support.namespaces import no_namespaces
 from test.support.target import MAKES
 
 VARIABLE = "CALICO_P4_BMV2"
@@ -53,13 +53,7 @@ def missing() -> str:
     """What is not there to run it, "" if all is."""
     if not os.access(os.environ.get(VARIABLE, ""), os.X_OK):
         return "no bmv2"
-    if shutil.which("ip") is None:
-        return "no ip"
-    name = f"probe-{uuid.uuid4().hex[:6]}"
-    if subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False).returncode:
-        return "network namespaces can't be made here"
-    subprocess.run(["ip", "netns", "del", name], check=True)
-    return ""
+    return no_namespaces()
 
 
 def small(program: bytes, tables: int = _TABLE_SIZE, counters: int = _COUNTER_SIZE) -> bytes:

@@ -158,6 +158,12 @@ class Cluster:
         for node in self.nodes.values():
             node.switch.close()
 
+    def forget(self) -> None:
+        """Forget what the switches have learned."""
+        for node in self.nodes.values():
+            assert node.switch.bench is not None
+            node.switch.bench.clear_learned()
+
     # --- what each node is told
 
     def ports(self, own: Member) -> list[dict[str, Any]]:

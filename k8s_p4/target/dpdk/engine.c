@@ -127,21 +127,27 @@ rte_get_tsc_hz(void)
 }
 
 static uint64_t
+rate(struct engine *e)
+{
+	return e->real_time ? real_hz : 1ULL << SECOND_BITS;
+}
+
+static uint64_t
 ticks(struct engine *e, uint64_t ns)
 {
-	return (uint64_t)((unsigned __int128)ns * (e->real_time ? real_hz : 1ULL << SECOND_BITS) / 1000000000);
+	return (uint64_t)((unsigned __int128)ns * rate(e) / 1000000000);
 }
 
 static uint64_t
 nanoseconds(struct engine *e, uint64_t ticks)
 {
-	return (uint64_t)((unsigned __int128)ticks * 1000000000 / (e->real_time ? real_hz : 1ULL << SECOND_BITS));
+	return (uint64_t)((unsigned __int128)ticks * 1000000000 / rate(e));
 }
 
 static void
 set_time(struct engine *e, uint64_t ns)
 {
-	hz = e->real_time ? real_hz : 1ULL << SECOND_BITS;
+	hz = rate(e);
 	now_ticks = e->real_time ? rte_rdtsc() : e->epoch + ticks(e, ns);
 }
 
