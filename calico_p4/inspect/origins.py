@@ -17,7 +17,7 @@ from calico_p4.inspect.objects import Object, endpoint_object, policy_object, pr
 from calico_p4.inspect.scene import Scene
 from felix_proto.types import PolicyID, WorkloadEndpointID
 from k8s_p4.rows import TABLES
-from translator.policy import chain_key, host_chain_key
+from translator.endpoint_chains import chain_key, host_chain_key
 from translator.rejects import settings
 from translator.slots import OWN
 from translator.stages import BY_NAME, STAGES
