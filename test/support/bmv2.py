@@ -155,6 +155,12 @@ class Bmv2Switch(Switch):
             bmv2.current.close()
         bmv2.current = self
 
+    def close(self) -> None:
+        """As `Switch.close`; the switch is free for others."""
+        super().close()
+        if self._bmv2.current is self:
+            self._bmv2.current = None
+
     def prepare(self, replace_pipeline: bool = False) -> None:
         """As `Switch.prepare`."""
         super().prepare(replace_pipeline)

@@ -14,12 +14,12 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 from calico_p4.driver import Driver
-from calico_p4.switch import Switch
 from datastore.allocator import Allocator
 from felix_proto import types as felix
 from felix_proto.types import IPPoolType, RouteType, Rule
-from k8s_p4.target import Injected, InProcessTarget
+from k8s_p4.target import Injected
 from test.support.build import endpoint, gnp, policy, profile, sets, tier
+from test.support.target import new_switch
 
 SWITCH_MAC = "ee:ee:ee:ee:ee:ee"
 ROUTER_MAC, ROUTER = "02:00:00:00:ff:fe", "router"
@@ -114,8 +114,7 @@ class Node:
 
     def __init__(self, member: Member, ports: list[dict[str, Any]], payloads: Iterable[felix.Payload]) -> None:
         self.member = member
-        target = InProcessTarget()
-        self.switch = Switch(target.channel, target.stop)
+        self.switch = new_switch()
         self.switch.prepare()
         self.driver = Driver(self.switch, Allocator(), ports)
         self.last: Injected | None = None

@@ -6,12 +6,12 @@ from typing import Any
 from calico_p4.bench import Bench
 from calico_p4.driver import Driver
 from calico_p4.packets import Packet
-from calico_p4.switch import embedded
 from datastore.allocator import Allocator
 from datastore.kubernetes_objects import read_key, read_object
 from felix_proto import types as felix
 from test.support.service_reference import Source
 from test.support.service_scenarios import LETTERS, LETTERS_V6, NODE, NODE_ADDRESSES
+from test.support.target import new_switch
 
 Json = dict[str, Any]
 PROFILE = "kns.shop"
@@ -42,7 +42,7 @@ class ServiceBench:
     """The node, its driver, and a switch."""
 
     def __init__(self, messages: Iterable[felix.Payload] = ()) -> None:
-        self.switch = embedded()
+        self.switch = new_switch()
         self.switch.prepare()
         self.driver = Driver(self.switch, Allocator())
         self.store = self.driver.store.kubernetes
