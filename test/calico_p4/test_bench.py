@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from calico_p4.files import schema
 from calico_p4.replay import Options, replay
 from test.support.shared import RECORDINGS, recording_path
-from test.support.target import running_target
+from test.support.target import running_embedded
 
 FRONTEND, BACKEND, DNS, DEBUG = "10.244.10.11", "10.244.10.13", "10.244.10.31", "10.244.20.40"
 FRONTEND6, BACKEND6 = "fd00:10:244:a::b", "fd00:10:244:a::d"
@@ -188,7 +188,7 @@ def test_a_file_of_ports_adds_uplinks_and_their_networks(tmp_path: Path):
 def test_in_process_and_over_a_socket_packets_fare_the_same(tmp_path: Path):
     options = {"packets": str(RECORDINGS / "quickstart.packets.json")}
     recording = str(recording_path("quickstart.felixstream"))
-    with running_target(tmp_path) as address:
+    with running_embedded(tmp_path) as address:
         remote = replay(Options(recording, target=address, **options)).answer
     assert remote == replay(Options(recording, **options)).answer
 

@@ -91,7 +91,7 @@ def test_flows_of_a_driver_at_work_and_of_the_next_one(address: str, tmp_path: P
     """
     shown = []
     for life in range(2):
-        with driver(tmp_path, address, CALICO_P4_ESTABLISHED_CONNECTIONS="reevaluate") as felix:
+        with driver(tmp_path, address, CALICO_P4_ARCHITECTURE="pna", CALICO_P4_ESTABLISHED_CONNECTIONS="reevaluate") as felix:
             felix.send(b"".join(frames("quickstart")))
             felix.until(lambda: len(felix.statuses()) == 8)
             if not life:

@@ -17,7 +17,7 @@ from felix_proto.types import WorkloadEndpoint, WorkloadEndpointID
 from k8s_p4.target.device import Device
 from test.support.driven import WAIT_S, driver, entries, frames
 from test.support.shared import recording_path
-from test.support.target import running_target
+from test.support.target import embedded_only, running_target
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +50,7 @@ def test_sigterm_ends_it_and_leaves_the_switch_alone(tmp_path: Path, expected_en
         assert entries(address) == expected_entries
 
 
+@embedded_only("a Write is held up inside the target")
 def test_sigterm_ends_it_in_the_middle_of_a_slow_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     carried_out, writing, over = Device.write, Event(), Event()
 

@@ -32,7 +32,7 @@ from test.calico_p4.test_admin import settled
 from test.support.driven import WAIT_S
 from test.support.felix_messages import envelope
 from test.support.shared import recording_path
-from test.support.target import connected, running_target
+from test.support.target import connected, running_embedded
 
 QUICKSTART = recording_path("quickstart.felixstream")
 PACKETS = QUICKSTART.with_name("quickstart.packets.json")
@@ -96,7 +96,7 @@ def running(folder: Path, target: str, **options: Any) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("monitor")
-    with running_target(folder) as target, running(folder, target) as made:
+    with running_embedded(folder) as target, running(folder, target) as made:
         yield made
 
 
@@ -150,7 +150,7 @@ def test_mistakes(driver: Running):
 
 
 def test_a_watcher_too_many_is_told_and_a_place_becomes_free(tmp_path: Path):
-    with running_target(tmp_path) as target, running(tmp_path, target) as made:
+    with running_embedded(tmp_path) as target, running(tmp_path, target) as made:
         watchers = [made.client.watch({}) for _ in range(MOST_WATCHERS)]
         assert [next(lines) for lines in watchers] == [None] * MOST_WATCHERS
         with pytest.raises(TargetError, match="watch already"):
@@ -241,7 +241,7 @@ def test_what_a_driver_has_no_time_for_is_told_as_lost(driver: Running):
 
 
 def test_names_are_those_of_the_moment(tmp_path: Path):
-    with running_target(tmp_path) as target, running(tmp_path, target) as made, made.watch() as lines:
+    with running_embedded(tmp_path) as target, running(tmp_path, target) as made, made.watch() as lines:
         packet = plan([{"proto": "tcp", "src": "10.244.10.11", "dst": "10.244.10.99", "dport": 80}])[0]
         made.send_one(packet)
         assert took(lines, 1)[0]["to"] == "10.244.10.99"
@@ -262,7 +262,7 @@ def foreign(address: str) -> Switch:
 
 
 def test_a_switch_that_is_not_ours(tmp_path: Path):
-    with running_target(tmp_path) as target, running(tmp_path, target, opener=foreign) as made:
+    with running_embedded(tmp_path) as target, running(tmp_path, target, opener=foreign) as made:
         result = CliRunner().invoke(main, ["monitor", made.address])
     assert result.exit_code == 3 and "only the embedded switch can be monitored" in result.stderr
 

@@ -24,7 +24,7 @@ from test.support import kernel
 from test.support.driven import driver
 from test.support.kernel import DOWN, GONE, Kernel
 from test.support.namespaces import Namespace, no_namespaces, until
-from test.support.target import running_target
+from test.support.target import embedded_only, running_target
 
 WAIT_S = 30.0
 
@@ -183,6 +183,7 @@ def ports_of(address: str) -> dict[str, int]:
         switch.close()
 
 
+@embedded_only("it numbers the ports, and is asked for them")
 def test_endpoints_follow_their_interfaces_under_felix(node: Namespace, tmp_path: Path) -> None:
     node.cable("eth0", "there")
     node.run("addr", "add", "192.0.2.11/24", "dev", "eth0")

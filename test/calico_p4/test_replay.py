@@ -13,7 +13,7 @@ from calico_p4.files import schema
 from felix_proto.framing import encode_frame
 from felix_proto.recordings import read_recording
 from test.support.shared import ROOT, recording_path
-from test.support.target import connected, running_target
+from test.support.target import architecture, connected, running_target
 
 QUICKSTART = recording_path("quickstart.felixstream")
 PACKET = {"proto": "tcp", "src": "10.244.10.11", "dst": "10.244.10.13"}
@@ -217,14 +217,12 @@ def test_a_target_that_can_not_listen_says_why(tmp_path: Path):
 
 
 def test_a_pipeline_that_is_not_ours_is_not_replaced(tmp_path: Path):
-    from k8s_p4 import artefacts
-
     with running_target(tmp_path) as address:
         other = connected(address)
         other.client.arbitrate()
-        other.client.set_pipeline(artefacts.p4info(), artefacts.device_config(), 0xABC)
+        other.client.set_pipeline(*other.program(), 0xABC)
         other.close()
-        result = run(QUICKSTART, "--target", address)
+        result = run(QUICKSTART, "--target", address, "--architecture", architecture())
     assert result.returncode == 1 and b"another pipeline (cookie 0xabc" in result.stderr
 
 

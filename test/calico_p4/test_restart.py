@@ -8,15 +8,14 @@ from calico_p4.replay import Options, replay
 from calico_p4.switch import Switch
 from datastore.tracker import Op
 from test.support.shared import needs_shared, recording_path
-from test.support.target import running_target
+from test.support.target import architecture, running_target
 
 SAME_STATE = [("churn", 353, "churn.checkpoint-2"), ("churn", 1100, "churn.checkpoint-5")]
 
 
 def run(name: str, target: str, dump: Path | None = None, state: Path | None = None, until: int | None = None) -> dict:
-    options = Options(
-        str(recording_path(f"{name}.felixstream")), target=target, until=until, dump=str(dump) if dump else None, state=str(state) if state else None
-    )
+    recording, paths = str(recording_path(f"{name}.felixstream")), {"dump": dump and str(dump), "state": state and str(state)}
+    options = Options(recording, target=target, architecture=architecture(), until=until, **paths)
     outcome = replay(options)
     assert (outcome.status, outcome.errors) == (0, [])
     return outcome.answer

@@ -20,12 +20,13 @@ from typing import Any
 
 from calico_p4.driver import Driver
 from calico_p4.p4runtime.client import open_channel
-from calico_p4.switch import Switch
+from calico_p4.p4runtime.errors import TargetError
+from calico_p4.switch import Switch, connect, pipeline_cookie
 from k8s_p4.p4rt import p4r
 from k8s_p4.rows import TABLES
 from test.support.bmv2_bench import Bmv2Bench
 from test.support.namespaces import no_namespaces
-from test.support.target import MAKES
+from test.support.target import MAKES, SERVES, address_in
 
 VARIABLE = "CALICO_P4_BMV2"
 PORTS = 40
@@ -109,22 +110,22 @@ def _socket(interface: str) -> socket.socket:
 
 
 class Bmv2:
-    """A running simple_switch_grpc without a program."""
+    """A running simple_switch_grpc without a program, with a socket in ``folder`` or one of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None, ports: int = PORTS) -> None:
         self._folder = tempfile.TemporaryDirectory()
-        self.namespace = Namespace()
+        self.namespace = Namespace(ports)
         self.current: Switch | None = None
         """Who connected last."""
         self.counted: set[tuple[str, int]] = set()
         """Where something was counted: counters outlive the entries."""
-        self.address = f"unix:{self._folder.name}/switch.sock"
+        self.address = address_in(folder or Path(self._folder.name))
         self.start()
 
     def start(self) -> None:
         """Start the process; it has no program and no entries."""
         with contextlib.suppress(FileNotFoundError):
-            Path(self._folder.name, "switch.sock").unlink()
+            Path(self.address.removeprefix("unix:")).unlink()
         interfaces = [word for n in range(1, len(self.namespace.sockets) + 1) for word in ("-i", f"{n}@p{n}")]
         command = ["ip", "netns", "exec", self.namespace.name, os.environ[VARIABLE], "--no-p4", "--device-id", "1", *interfaces, "--",
                    "--grpc-server-addr", self.address, "--cpu-port", str(CPU_PORT)]  # fmt: skip
@@ -190,11 +191,36 @@ class Bmv2Switch(Switch):
 
 @contextlib.contextmanager
 def running() -> Iterator[Bmv2]:
-    """One switch in place of all embedded ones made meanwhile, one after the other."""
+    """One switch in place of all embedded ones made meanwhile, one after the other; those that are served have a process each."""
     made = Bmv2()
     MAKES.append(lambda: Bmv2Switch(made, sweep=True))
+    SERVES.append(("v1model", served))
     try:
         yield made
     finally:
+        SERVES.pop()
         MAKES.pop()
         made.close()
+
+
+@contextlib.contextmanager
+def served(folder: Path, ports: int = 0) -> Iterator[str]:
+    """A switch without entries on a unix socket in ``folder``, its tables small unless a driver is quicker; yields its address."""
+    made = Bmv2(folder, ports)
+    try:
+        install_small(made.address)
+        yield made.address
+    finally:
+        made.close()
+
+
+def install_small(address: str) -> None:
+    """Put the program with small tables on a switch that has none, unless somebody else is about to put it there."""
+    switch = connect(address, WAIT_S, architecture="v1model")
+    info, config = switch.program()
+    try:
+        with contextlib.suppress(TargetError):  # the other's election id, or that it is primary
+            switch.client.arbitrate()
+            switch.client.set_pipeline(info, small(config), pipeline_cookie())
+    finally:
+        switch.close()

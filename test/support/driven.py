@@ -13,7 +13,7 @@ from felix_proto.framing import FrameParser, encode_frame
 from felix_proto.recordings import read_recording
 from k8s_p4.rows import TABLES
 from test.support.shared import ROOT, recording_path
-from test.support.target import connected
+from test.support.target import architecture, connected
 
 WAIT_S = 60.0
 """For what must happen: a machine that runs tests may stand still for seconds."""
@@ -85,7 +85,7 @@ def driver(folder: Path, target: str, inside: tuple[str, ...] = (), **environmen
     from_driver, write = os.pipe()
     start = f"import os; os.dup2({read}, 3); os.dup2({write}, 4); from calico_p4.felix import main; main()"
     settings = {"CALICO_P4_TARGET": target, "CALICO_P4_STATE": str(folder / "state"), "CALICO_P4_ADMIN": f"unix:{folder / 'admin.sock'}",
-                "CALICO_P4_METRICS": "none", "CALICO_P4_LOG_FORMAT": "text", **environment}  # fmt: skip
+                "CALICO_P4_METRICS": "none", "CALICO_P4_LOG_FORMAT": "text", "CALICO_P4_ARCHITECTURE": architecture(), **environment}  # fmt: skip
     others = {name: value for name, value in os.environ.items() if not name.startswith("CALICO_P4_")}  # those are the tests' own
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

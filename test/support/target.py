@@ -2,18 +2,23 @@
 nobody uses.
 """
 
+import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from random import SystemRandom
 
-from calico_p4.switch import Switch, connect, embedded
+import pytest
+
+from calico_p4.switch import ARCHITECTURES, Switch, connect, embedded
 from k8s_p4.target import serve
 
 PATIENCE_S = 60.0
 MAKES: list[Callable[[], Switch]] = [embedded]
 """What makes a switch; the last one counts."""
+SERVES: list[tuple[str, Callable[[Path], AbstractContextManager[str]]]] = []
+"""What serves a switch in a folder and yields its address, and whose program that takes; the last one counts."""
 
 
 def new_switch() -> Switch:
@@ -22,18 +27,38 @@ def new_switch() -> Switch:
 
 
 @contextmanager
-def running_target(folder: Path) -> Iterator[str]:
-    """Serve a fresh switch on a unix socket in ``folder``; yields its address."""
-    server = serve(f"unix:{folder}/target.sock")
+def running_embedded(folder: Path) -> Iterator[str]:
+    """Serve a fresh embedded switch on a unix socket in ``folder``; yields its address."""
+    server = serve(address_in(folder))
     try:
         yield server.address
     finally:
         server.stop()
 
 
+def address_in(folder: Path) -> str:
+    """Where the target of a folder is served."""
+    return f"unix:{folder}/target.sock"
+
+
+def running_target(folder: Path) -> AbstractContextManager[str]:
+    """A fresh switch on a unix socket in ``folder``, by default an embedded one, else of the target that CALICO_P4_TEST_TARGET names."""
+    return SERVES[-1][1](folder) if SERVES else running_embedded(folder)
+
+
+def architecture() -> str:
+    """Whose program the targets take that `running_target` serves."""
+    return SERVES[-1][0] if SERVES else ARCHITECTURES[0]
+
+
+def embedded_only(why: str) -> pytest.MarkDecorator:
+    """Mark a test that reaches into the embedded target: skipped, and this told, where another is tested in its place."""
+    return pytest.mark.skipif(os.environ.get("CALICO_P4_TEST_TARGET") == "bmv2", reason=f"the embedded target's: {why}")
+
+
 def connected(address: str) -> Switch:
     """Connect to a target that is there, however long the machine takes."""
-    return connect(address, PATIENCE_S)
+    return connect(address, PATIENCE_S, architecture=architecture())
 
 
 def unused_port() -> int:
