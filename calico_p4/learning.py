@@ -7,12 +7,12 @@ this is read from its P4Info: its packet_in header, and tables that tell of entr
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from calico_p4.log import get_logger
 from calico_p4.p4runtime.client import Client
-from calico_p4.p4runtime.errors import TargetError
+from calico_p4.p4runtime.errors import TargetError, misjudged
 from calico_p4.told import Wish, seconds, wishes
 from k8s_p4.p4rt import p4i, p4r
 
@@ -20,6 +20,7 @@ PORT: Final = "ingress_port"
 WAITING: Final = 1024
 """Packets that may wait: whoever sends more gets them dropped, as by any full queue."""
 _FAMILIES: Final = ("_v4", "_v6")
+_FULL: Final = "RESOURCE_EXHAUSTED"
 
 Key = tuple[str, tuple[int, ...]]
 
@@ -58,13 +59,19 @@ class Learning:
         self.dropped = 0
         """Packets that did not go back: too many at once, a slot or a port that another took meanwhile, or a Write that failed."""
         self.learned = self.expired = 0
+        self.refused = 0
+        """Entries for which there was no room. Their packets go back: they were accepted, and so will the next ones be, one by one."""
 
     def start(self) -> None:
         """Find out what an earlier run left there, and begin. Raises TargetError."""
-        for entry in self._client.read_tables(self._by_id):
-            key, found = self._decoded(entry)
-            self._entries[key] = found
+        self._read(self._by_id)
         threading.Thread(target=self._run, name="learning", daemon=True).start()
+
+    def _read(self, ids: Iterable[int]) -> None:
+        """Believe of these tables what is there."""
+        aliases = {self._by_id[number] for number in ids}
+        there = dict(map(self._decoded, self._client.read_tables(ids)))
+        self._entries = {key: entry for key, entry in self._entries.items() if key[0] not in aliases} | there
 
     def close(self) -> None:
         """End; the entries stay."""
@@ -114,14 +121,23 @@ class Learning:
         changes: dict[Key, Entry] = {}
         for wish in wishes(told):
             self._grant(wish, changes)
-        for kind in (p4r.Update.INSERT, p4r.Update.MODIFY):
-            due = {key: entry for key, entry in changes.items() if (key in self._entries) == (kind == p4r.Update.MODIFY)}
-            refused = self._client.write_entities(kind, [self._message(key, entry) for key, entry in due.items()])
-            for (key, entry), error in zip(due.items(), refused, strict=True):
-                if error is not None:
-                    raise TargetError(f"{key[0]}: {error}")
-                self._entries[key] = entry
-                self.learned += kind == p4r.Update.INSERT
+        there = changes.keys() & self._entries.keys()
+        for kind, keys in ((p4r.Update.INSERT, changes.keys() - there), (p4r.Update.MODIFY, there)):
+            due = {key: entry for key, entry in changes.items() if key in keys}
+            errors = self._client.write_entities(kind, [self._message(key, entry) for key, entry in due.items()])
+            done = {key: entry for (key, entry), error in zip(due.items(), errors, strict=True) if error is None}
+            self._entries |= done
+            self.learned += len(done) if kind == p4r.Update.INSERT else 0
+            self._see_to([(key[0], error) for key, error in zip(due, errors, strict=True) if error is not None])
+
+    def _see_to(self, errors: Sequence[tuple[str, str]]) -> None:
+        """What to do about updates that were not carried out, by table: a full one is none of the packet's fault."""
+        full = [error for _, error in errors if error.startswith(_FULL)]
+        self.refused += len(full)
+        if wrong := {self._tables[alias].preamble.id for alias, error in errors if misjudged(error)}:
+            self._read(wrong)
+        if len(full) < len(errors):
+            raise TargetError(", ".join(f"{alias}: {error}" for alias, error in errors if not error.startswith(_FULL)))
 
     def _grant(self, wish: Wish, changes: dict[Key, Entry]) -> None:
         key = self._key(wish.table, wish.key)

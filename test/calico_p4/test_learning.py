@@ -28,8 +28,11 @@ def told(**fields: int) -> dict[str, int]:
     return dict.fromkeys(FIELDS, 0) | first | fields
 
 
+FULL, THERE = "RESOURCE_EXHAUSTED: Table is full", "ALREADY_EXISTS: Match entry exists"
+
+
 class Target:
-    """A client of a target that holds entries; `refuse` makes the next Write fail."""
+    """A client of a target that holds entries; `refuse` makes the next Write fail, `room` is for how many entries there is."""
 
     def __init__(self) -> None:
         self.packet_in: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -37,6 +40,7 @@ class Target:
         self.entries: dict[bytes, Any] = {}
         self.writes: list[tuple[int, int]] = []
         self.refuse = False
+        self.room = 1000
 
     def read_tables(self, ids: Iterable[int]) -> Iterator[Any]:
         yield from (entry for entry in self.entries.values() if entry.table_id in set(ids))
@@ -46,14 +50,19 @@ class Target:
         if self.refuse and entries:
             raise TargetError("no room")
         self.writes += [(kind, len(entries))] if entries else []
-        for entry in entries:
-            key = p4r.TableEntry(table_id=entry.table_id, match=entry.match).SerializeToString(deterministic=True)
-            assert (key in self.entries) == (kind != p4r.Update.INSERT)
-            if kind == p4r.Update.DELETE:
-                del self.entries[key]
-            else:
-                self.entries[key] = entry
-        return [None] * len(entries)
+        return [self._write(kind, entry) for entry in entries]
+
+    def _write(self, kind: int, entry: Any) -> str | None:
+        key = p4r.TableEntry(table_id=entry.table_id, match=entry.match).SerializeToString(deterministic=True)
+        if (key in self.entries) == (kind == p4r.Update.INSERT):
+            return THERE if key in self.entries else "NOT_FOUND: Cannot find match entry"
+        if kind == p4r.Update.INSERT and len(self.entries) == self.room:
+            return FULL
+        if kind == p4r.Update.DELETE:
+            del self.entries[key]
+        else:
+            self.entries[key] = entry
+        return None
 
     def packet_out(self, payload: bytes, metadata: Mapping[int, bytes]) -> None:
         self.out.put((payload, dict(metadata)))
@@ -200,6 +209,43 @@ def test_what_is_refused_does_not_go_back(learning: Learning, target: Target) ->
     assert target.out.get(timeout=PATIENCE_S)[1] == {1: b"\x09"}
     assert learning.dropped == 1 and not learning.entries()
     learning.close()
+
+
+@pytest.mark.parametrize("room", [0, 1])
+def test_where_there_is_no_room_the_packet_goes_back_and_what_was_taken_is_known(learning: Learning, target: Target, room: int) -> None:
+    target.room = room
+    learning.start()
+    target.packet_in.put(packet())
+    assert target.out.get(timeout=PATIENCE_S)[0] == b"frame"
+    assert (learning.refused, learning.dropped, learning.learned) == (2 - room, 0, room) and len(learning.entries()) == len(target.entries) == room
+    target.room = 1000
+    target.packet_in.put(packet())
+    target.out.get(timeout=PATIENCE_S)
+    assert len(learning.entries()) == len(target.entries) == 2
+    learning.close()
+
+
+def test_entries_that_are_there_unexpectedly_or_gone_are_known_by_the_next_packet(learning: Learning, target: Target) -> None:
+    learning.start()
+    learning.learn(told())
+    other = Learning(target, INFO)  # type: ignore[arg-type]
+    with pytest.raises(TargetError, match="ALREADY_EXISTS"):
+        other.learn(told())
+    assert other.entries() == learning.entries()
+    other.forget()
+    with pytest.raises(TargetError, match="NOT_FOUND"):
+        learning.learn(told(established=1, timeout_forth=5, timeout_back=5))
+    assert not learning.entries()
+    learning.learn(told())
+    assert len(learning.entries()) == len(target.entries) == 2
+    learning.close()
+
+
+def test_an_entry_is_written_once(learning: Learning, target: Target) -> None:
+    learning.learn(told())
+    assert target.writes == [(p4r.Update.INSERT, 2)]
+    learning.learn(told(established=1, timeout_forth=5, timeout_back=5))
+    assert target.writes[1:] == [(p4r.Update.MODIFY, 2)]
 
 
 def test_what_expired_is_deleted(learning: Learning, target: Target) -> None:
