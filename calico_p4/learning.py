@@ -7,6 +7,8 @@ this is read from its P4Info: its packet_in header, and tables that tell of entr
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -48,17 +50,21 @@ class Learning:
 
     def __init__(self, client: Client, p4info: Any) -> None:
         self._client = client
-        self._tables = {table.preamble.alias: table for table in p4info.tables if table.idle_timeout_behavior == p4i.Table.NOTIFY_CONTROL}
-        self._by_id = {table.preamble.id: alias for alias, table in self._tables.items()}
+        self.tables = {table.preamble.alias: table for table in p4info.tables if table.idle_timeout_behavior == p4i.Table.NOTIFY_CONTROL}
+        """The tables that are learned for, as P4Info has them, by alias."""
+        self._by_id = {table.preamble.id: alias for alias, table in self.tables.items()}
         actions = {action.preamble.id: action for action in p4info.actions}
-        self._actions = {(alias, _short(actions[ref.id])): actions[ref.id] for alias, table in self._tables.items() for ref in table.action_refs}
+        self._actions = {(alias, _short(actions[ref.id])): actions[ref.id] for alias, table in self.tables.items() for ref in table.action_refs}
         headers = {header.preamble.name: {each.id: each.name for each in header.metadata} for header in p4info.controller_packet_metadata}
         self._told, self._out = headers["packet_in"], {name: number for number, name in headers["packet_out"].items()}
         self._entries: dict[Key, Entry] = {}
+        self._since: dict[Key, float] = {}
         self._log = get_logger()
         self.dropped = 0
         """Packets that did not go back: too many at once, a slot or a port that another took meanwhile, or a Write that failed."""
-        self.learned = self.expired = 0
+        self.learned = 0
+        self.expired: Counter[str] = Counter()
+        """Entries that ran out, by table."""
         self.refused = 0
         """Entries for which there was no room. Their packets go back: they were accepted, and so will the next ones be, one by one."""
 
@@ -71,7 +77,8 @@ class Learning:
         """Believe of these tables what is there."""
         aliases = {self._by_id[number] for number in ids}
         there = dict(map(self._decoded, self._client.read_tables(ids)))
-        self._entries = {key: entry for key, entry in self._entries.items() if key[0] not in aliases} | there
+        self._entries = {key: entry for key, entry in self._entries.items() if key[0] not in aliases}
+        self._note(there)
 
     def close(self) -> None:
         """End; the entries stay."""
@@ -83,12 +90,29 @@ class Learning:
 
     def forget(self, keys: Iterable[Key] | None = None) -> int:
         """Delete entries, all by default; returns how many there were. Raises TargetError."""
-        chosen = [key for key in (self.entries() if keys is None else keys) if key in self._entries]
+        chosen = [key for key in dict.fromkeys(self.entries() if keys is None else keys) if key in self._entries]
         for at in range(0, len(chosen), WAITING):
             self._client.write_entities(p4r.Update.DELETE, [self._message(key) for key in chosen[at : at + WAITING]])
         for key in chosen:
             self._entries.pop(key, None)
+            self._since.pop(key, None)
         return len(chosen)
+
+    def over(self, keys: Iterable[Key]) -> list[Key]:
+        """Those of these entries that nothing has hit for their time, by the target's clock; all, if it does not tell. Raises TargetError."""
+        asked = [self._message(key) for key in keys if key in self._entries]
+        for each in asked:
+            each.time_since_last_hit.SetInParent()
+        return [self._decoded(entry)[0] for entry in self._client.read_entries(asked) if _is_over(entry)]
+
+    def age_s(self, key: Key) -> float:
+        """How long we have known an entry, in seconds; one that an earlier run left, since we found it."""
+        return time.monotonic() - self._since.get(key, time.monotonic())
+
+    def _note(self, entries: Mapping[Key, Entry]) -> None:
+        """Believe that these are there."""
+        self._entries.update(entries)
+        self._since.update({key: time.monotonic() for key in entries if key not in self._since})
 
     # --- the thread
 
@@ -126,7 +150,7 @@ class Learning:
             due = {key: entry for key, entry in changes.items() if key in keys}
             errors = self._client.write_entities(kind, [self._message(key, entry) for key, entry in due.items()])
             done = {key: entry for (key, entry), error in zip(due.items(), errors, strict=True) if error is None}
-            self._entries |= done
+            self._note(done)
             self.learned += len(done) if kind == p4r.Update.INSERT else 0
             self._see_to([(key[0], error) for key, error in zip(due, errors, strict=True) if error is not None])
 
@@ -134,7 +158,7 @@ class Learning:
         """What to do about updates that were not carried out, by table: a full one is none of the packet's fault."""
         full = [error for _, error in errors if error.startswith(_FULL)]
         self.refused += len(full)
-        if wrong := {self._tables[alias].preamble.id for alias, error in errors if misjudged(error)}:
+        if wrong := {self.tables[alias].preamble.id for alias, error in errors if misjudged(error)}:
             self._read(wrong)
         if len(full) < len(errors):
             raise TargetError(", ".join(f"{alias}: {error}" for alias, error in errors if not error.startswith(_FULL)))
@@ -158,17 +182,18 @@ class Learning:
         return wish.action + (wish.table[-3:] if wish.table.endswith(_FAMILIES) else "")
 
     def _expire(self, notification: Any) -> None:
-        """Delete what nothing has hit for its time."""
-        gone = [key for key, _ in map(self._decoded, notification.table_entry)]
-        self.expired += self.forget(gone)
+        """Delete what nothing has hit for its time. One may be told of several times, or have been hit, or learned anew, since it was."""
+        gone = self.over(dict.fromkeys(key for key, _ in map(self._decoded, notification.table_entry)))
+        self.forget(gone)
+        self.expired.update(alias for alias, _ in gone)
 
     # --- messages
 
     def _key(self, table: str, fields: Mapping[str, int]) -> Key:
-        return table, tuple(fields[field.name] for field in self._tables[table].match_fields)
+        return table, tuple(fields[field.name] for field in self.tables[table].match_fields)
 
     def _message(self, key: Key, entry: Entry | None = None) -> Any:
-        table = self._tables[key[0]]
+        table = self.tables[key[0]]
         message = p4r.TableEntry(table_id=table.preamble.id)
         for field, value in zip(table.match_fields, key[1], strict=True):
             message.match.add(field_id=field.id).exact.value = _bytes(value)
@@ -184,7 +209,7 @@ class Learning:
     def _decoded(self, message: Any) -> tuple[Key, Entry]:
         alias = self._by_id[message.table_id]
         fields = {match.field_id: int.from_bytes(match.exact.value) for match in message.match}
-        key = alias, tuple(fields[field.id] for field in self._tables[alias].match_fields)
+        key = alias, tuple(fields[field.id] for field in self.tables[alias].match_fields)
         return key, self._of_action(alias, message.action.action)
 
     def _of_action(self, alias: str, message: Any) -> Entry:
@@ -194,6 +219,11 @@ class Learning:
             params = {names[each.param_id]: int.from_bytes(each.value) for each in message.params}
             return Entry(_short(action), params, params.pop("timeout"))
         return Entry("", {}, 0)
+
+
+def _is_over(entry: Any) -> bool:
+    """Of an entry as it was read. Of the time that is left BMv2 tells the last 4.3 s (2^32 ns), but is right in that none is left."""
+    return not entry.HasField("time_since_last_hit") or entry.time_since_last_hit.elapsed_ns >= entry.idle_timeout_ns
 
 
 def _short(action: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import grpc
 
+from calico_p4.kept import Flows, Kept
 from calico_p4.learning import Learning, needed
 from calico_p4.p4runtime.client import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, Client, encode_update, open_channel, update_head
 from calico_p4.p4runtime.errors import TargetError, TargetLost, raise_target_error
@@ -91,16 +92,27 @@ class Switch:
 
     def _learn(self) -> None:
         """Learn for the target, if its pipeline asks for it."""
-        p4info = artefacts.p4info(self._main)
-        if needed(p4info):
+        if needed(self.p4info()):
             if self.learning is not None:
                 self.learning.close()
-            self.learning = Learning(self.client, p4info)
+            self.learning = self._learner()
             self.learning.start()
+
+    def _learner(self) -> Learning:
+        return Learning(self.client, self.p4info())
+
+    @property
+    def flows(self) -> Flows | None:
+        """Who tells what was learned: the target, or the driver that learns for it; None if nobody does."""
+        return self.bench if self.bench is not None else Kept(self.learning) if self.learning is not None else None
+
+    def p4info(self) -> Any:
+        """Return the P4Info of the program that the target is given."""
+        return artefacts.p4info(self._main)
 
     def program(self) -> tuple[Any, bytes]:
         """Return the P4Info and the device config that a target without a pipeline is given."""
-        return artefacts.p4info(self._main), artefacts.device_config(self._main)
+        return self.p4info(), artefacts.device_config(self._main)
 
     def check_pipeline(self) -> None:
         """Ask the target whether it still runs our pipeline.

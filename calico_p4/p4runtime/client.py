@@ -21,7 +21,10 @@ CONNECT_TIMEOUT_S = 4.0
 ANSWER_TIMEOUT_S = 10.0
 """For small questions on a connection that stands: a busy machine may pause for seconds, and to connect anew costs a read-back."""
 WRITE_TIMEOUT_S = 60.0
-CHANNEL_OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_http_proxy", 0))
+_DETAILS = 1 << 24
+"""Octets of what may be told of a Write's single updates: it comes as metadata, of which gRPC takes eight kilobytes unasked."""
+CHANNEL_OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1), ("grpc.enable_http_proxy", 0),
+                   ("grpc.max_metadata_size", _DETAILS), ("grpc.absolute_max_metadata_size", _DETAILS))  # fmt: skip
 
 
 def open_channel(address: str, timeout_s: float = CONNECT_TIMEOUT_S, tls: Tls | None = None) -> grpc.Channel:
@@ -189,9 +192,15 @@ class Client:
 
     def read_tables(self, table_ids: Iterable[int]) -> Iterator[Any]:
         """Yield the TableEntry messages of the given tables, default entries excluded (section 9.1)."""
+        return self.read_entries(p4r.TableEntry(table_id=table_id) for table_id in table_ids)
+
+    def read_entries(self, asked: Iterable[Any]) -> Iterator[Any]:
+        """Yield the TableEntry messages that match these: of a table, or of one key, with what else is asked for (section 11.1)."""
         request = p4r.ReadRequest(device_id=self._device_id)
-        for table_id in table_ids:
-            request.entities.add().table_entry.table_id = table_id
+        for entry in asked:
+            request.entities.add().table_entry.CopyFrom(entry)
+        if not request.entities:
+            return
         try:
             for response in self._stub.Read(request, timeout=WRITE_TIMEOUT_S):
                 for entity in response.entities:

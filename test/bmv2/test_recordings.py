@@ -46,7 +46,7 @@ def play(path: Path, driver: Driver) -> None:
 
 
 def connect(made: bmv2.Bmv2, sweep: bool = False) -> bmv2.Bmv2Switch:
-    switch = bmv2.Bmv2Switch(made, sweep, full=ALL)
+    switch = bmv2.Bmv2Switch(made, sweep, full=ALL, plain=True)
     switch.prepare()
     switch.bench = None  # ports are numbered as on any target
     return switch

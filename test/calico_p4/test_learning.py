@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from calico_p4.kept import Kept
 from calico_p4.learning import Learning, Refused, needed
 from calico_p4.p4runtime.errors import TargetError
 from calico_p4.told import KEEP, LEAVE, seconds, wishes
@@ -41,9 +42,19 @@ class Target:
         self.writes: list[tuple[int, int]] = []
         self.refuse = False
         self.room = 1000
+        self.idle_s: float | None = None
+        """For how long nothing has hit any entry; None: it does not tell."""
 
     def read_tables(self, ids: Iterable[int]) -> Iterator[Any]:
         yield from (entry for entry in self.entries.values() if entry.table_id in set(ids))
+
+    def read_entries(self, asked: Iterable[Any]) -> Iterator[Any]:
+        for each in asked:
+            for entry in (entry for entry in self.entries.values() if (entry.table_id, entry.match) == (each.table_id, each.match)):
+                read = p4r.TableEntry.FromString(entry.SerializeToString())
+                if self.idle_s is not None and each.HasField("time_since_last_hit"):
+                    read.time_since_last_hit.elapsed_ns = int(self.idle_s * 10**9)
+                yield read
 
     def write_entities(self, kind: int, entries: Iterable[Any]) -> list[str | None]:
         entries = list(entries)
@@ -177,6 +188,20 @@ def test_timeouts_are_those_of_the_program(learning: Learning, target: Target) -
     assert (seconds("flow_v6", 5), seconds("affinity_v6", 7)) == (43200, 86400)
 
 
+def test_what_is_kept_is_told_as_an_embedded_target_tells_it(learning: Learning) -> None:
+    kept = Kept(learning)
+    learning.learn(told(remember=1, group=12, timeout_affinity=6))
+    name = "MainControl.pipeline.flow.flow_v4"
+    forth, back = sorted(kept.learned(name), key=lambda each: each.action, reverse=True)
+    assert (forth.action, forth.expires_in_seconds) == ("MainControl.pipeline.flow.forth_v4", 120)
+    assert forth.key == {"src_incarnation": 101, "dst_incarnation": 0, "src_port": 40000, "dst_port": 80, "protocol": 6, "src": CLIENT, "dst": VIP}
+    assert (forth.params["dst"], back.key["src"], back.params["src"]) == (SERVER, SERVER, VIP)
+    assert kept.learned_counts()[name] == 2 and sum(kept.learned_counts().values()) == len(kept.learned()) == 3
+    assert kept.forget_learned([forth, forth, back, back]) == 2
+    assert [each.table for each in kept.learned()] == ["MainControl.pipeline.nat.affinity_v4"]
+    assert (kept.clear_learned(name), kept.clear_learned(), kept.learned()) == (0, 1, [])
+
+
 INFO_NAMES = {table.preamble.id: table.preamble.alias for table in INFO.tables}
 
 
@@ -255,7 +280,34 @@ def test_what_expired_is_deleted(learning: Learning, target: Target) -> None:
     target.packet_in.put(p4r.IdleTimeoutNotification(table_entry=list(target.entries.values())[:1]))
     target.packet_in.put(packet(tracked=0))
     target.out.get(timeout=PATIENCE_S)
-    assert len(target.entries) == len(learning.entries()) == learning.expired == 1
+    assert len(target.entries) == len(learning.entries()) == learning.expired.total() == 1
+    learning.close()
+
+
+def expire(learning: Learning, target: Target, *entries: Any) -> None:
+    """Have the target tell that these ran out, and wait until that was heard."""
+    target.packet_in.put(p4r.IdleTimeoutNotification(table_entry=entries))
+    target.packet_in.put(packet(tracked=0))
+    target.out.get(timeout=PATIENCE_S)
+
+
+def test_what_is_told_twice_is_deleted_once(learning: Learning, target: Target) -> None:
+    learning.learn(told())
+    learning.start()
+    first = next(iter(target.entries.values()))
+    expire(learning, target, first, first)
+    expire(learning, target, first)
+    assert target.writes[-1] == (p4r.Update.DELETE, 1) and len(target.entries) == learning.expired.total() == 1
+    learning.close()
+
+
+@pytest.mark.parametrize("idle_s, left", [(119.9, 2), (120, 0), (None, 0)])
+def test_what_was_hit_since_it_was_told_of_stays(learning: Learning, target: Target, idle_s: float | None, left: int) -> None:
+    learning.learn(told())
+    learning.start()
+    target.idle_s = idle_s
+    expire(learning, target, *target.entries.values())
+    assert len(target.entries) == len(learning.entries()) == left
     learning.close()
 
 

@@ -15,21 +15,27 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from calico_p4.driver import Driver
+from calico_p4.learning import Learning
 from calico_p4.p4runtime.client import open_channel
 from calico_p4.p4runtime.errors import TargetError
 from calico_p4.switch import Switch, connect, pipeline_cookie
+from k8s_p4 import artefacts
 from k8s_p4.p4rt import p4r
 from k8s_p4.rows import TABLES
-from test.support.bmv2_bench import Bmv2Bench
+from test.support import bmv2_clock
+from test.support.bmv2_bench import Bmv2Bench, Hearing
+from test.support.bmv2_told import Told
 from test.support.namespaces import no_namespaces
 from test.support.target import MAKES, SERVES, address_in
 
 VARIABLE = "CALICO_P4_BMV2"
 PORTS = 40
+DROP_PORT = PORTS + 1
+"""Where a program that tells sends what it drops."""
 WAIT_S = 60.0
 _TABLE_SIZE = 1 << 14
 _COUNTER_SIZE = 1 << 12
@@ -44,6 +50,13 @@ def missing() -> str:
     return no_namespaces()
 
 
+@cache
+def told() -> Told:
+    """What the program can be made to tell."""
+    return Told(artefacts.device_config(artefacts.V1MODEL))
+
+
+@cache
 def small(program: bytes, tables: int = _TABLE_SIZE, counters: int = _COUNTER_SIZE) -> bytes:
     """The program with small tables and counters: BMv2 makes room for all of them at the start, two gigabytes."""
     content = json.loads(program)
@@ -58,7 +71,7 @@ def small(program: bytes, tables: int = _TABLE_SIZE, counters: int = _COUNTER_SI
 class Namespace:
     """A network namespace with veth pairs ``pN`` (the switch's end) and ``tN`` (ours), and a socket on each of ours."""
 
-    def __init__(self, ports: int = PORTS) -> None:
+    def __init__(self, ports: int = DROP_PORT) -> None:
         self.name = f"bmv2-{uuid.uuid4().hex[:8]}"
         _ip("netns", "add", self.name)
         try:
@@ -110,10 +123,12 @@ def _socket(interface: str) -> socket.socket:
 
 
 class Bmv2:
-    """A running simple_switch_grpc without a program, with a socket in ``folder`` or one of its own."""
+    """A running simple_switch_grpc without a program, with a socket in ``folder`` or one of its own. Its time of day stands still but for who sets
+    it, or is the machine's."""
 
-    def __init__(self, folder: Path | None = None, ports: int = PORTS) -> None:
+    def __init__(self, folder: Path | None = None, ports: int = DROP_PORT, real_time: bool = False) -> None:
         self._folder = tempfile.TemporaryDirectory()
+        self.clock = None if real_time or bmv2_clock.missing() else bmv2_clock.Clock(Path(self._folder.name))
         self.namespace = Namespace(ports)
         self.current: Switch | None = None
         """Who connected last."""
@@ -127,7 +142,8 @@ class Bmv2:
         with contextlib.suppress(FileNotFoundError):
             Path(self.address.removeprefix("unix:")).unlink()
         interfaces = [word for n in range(1, len(self.namespace.sockets) + 1) for word in ("-i", f"{n}@p{n}")]
-        command = ["ip", "netns", "exec", self.namespace.name, os.environ[VARIABLE], "--no-p4", "--device-id", "1", *interfaces, "--",
+        clock = ["env", *self.clock.environment()] if self.clock else []
+        command = ["ip", "netns", "exec", self.namespace.name, *clock, os.environ[VARIABLE], "--no-p4", "--device-id", "1", *interfaces, "--",
                    "--grpc-server-addr", self.address, "--cpu-port", str(CPU_PORT)]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         open_channel(self.address, WAIT_S).close()
@@ -146,12 +162,12 @@ class Bmv2:
 
 class Bmv2Switch(Switch):
     """A connection to it, with a bench. ``sweep``: what is there is deleted, as if the switch were a new one. ``full``: tables as large as
-    the program asks for."""
+    the program asks for. ``plain``: the program is not made to tell, so nothing is known of packets but those that leave."""
 
-    def __init__(self, bmv2: Bmv2, sweep: bool = False, full: bool = False) -> None:
+    def __init__(self, bmv2: Bmv2, sweep: bool = False, full: bool = False, plain: bool = False) -> None:
         channel = open_channel(bmv2.address, WAIT_S)
         super().__init__(channel, channel.close, architecture="v1model")
-        self._bmv2, self._sweep, self._full = bmv2, sweep, full
+        self._bmv2, self._sweep, self._full, self._plain = bmv2, sweep, full, plain
         if bmv2.current is not None:  # of a test that failed: a switch has one primary
             bmv2.current.close()
         bmv2.current = self
@@ -175,18 +191,36 @@ class Bmv2Switch(Switch):
                 assert not any(self.client.write_entities(p4r.Update.DELETE, there[at : at + 1000]))
             self.fresh = True
 
+    def p4info(self) -> Any:
+        """With what the program tells the driver, and us."""
+        return super().p4info() if self._plain else _telling_p4info()
+
     def program(self) -> tuple[Any, bytes]:
         """The program, with small tables unless the full ones are asked for."""
         info, config = super().program()
-        return info, config if self._full else small(config)
+        config = config if self._full else small(config)
+        return info, config if self._plain else _telling(config)
+
+    def _learner(self) -> Learning:
+        return Hearing(self.client, self.p4info())
 
     def _find_bench(self) -> None:
-        self.bench = Bmv2Bench(self._bmv2.namespace.sockets, self._bmv2.counted, self)  # type: ignore[assignment]  # it has what a driver and packets need
+        self.bench = None
 
-    def driven_by(self, driver: Driver) -> None:
-        """Take the rows that the bench goes by from this driver."""
-        bench: Any = self.bench
-        bench.rows = lambda table: driver.tracker.actual.rows(table).items()
+    def _learn(self) -> None:
+        super()._learn()
+        if not self._plain:
+            self.bench = Bmv2Bench(self._bmv2.namespace.sockets, self._bmv2.counted, self, told(), self._bmv2.clock)  # type: ignore[assignment]
+
+
+@cache
+def _telling(program: bytes) -> bytes:
+    return told().program(program, DROP_PORT)
+
+
+@cache
+def _telling_p4info() -> Any:
+    return told().p4info(artefacts.p4info(artefacts.V1MODEL))
 
 
 @contextlib.contextmanager
@@ -206,7 +240,7 @@ def running() -> Iterator[Bmv2]:
 @contextlib.contextmanager
 def served(folder: Path, ports: int = 0) -> Iterator[str]:
     """A switch without entries on a unix socket in ``folder``, its tables small unless a driver is quicker; yields its address."""
-    made = Bmv2(folder, ports)
+    made = Bmv2(folder, ports, real_time=True)
     try:
         install_small(made.address)
         yield made.address

@@ -1,48 +1,62 @@
-"""A bench over BMv2: ports by name, packets through veth pairs, and what became of them.
-
-What the switch does not tell of a packet (the metadata that the embedded target hands out) follows from counters: the reason of a drop, and the
-slots that decided.
-"""
+"""A bench over BMv2: ports by name, packets through veth pairs, and what became of them, told by the program itself (`bmv2_told.py`)."""
 
 from __future__ import annotations
 
 import select
 import socket
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 
+from calico_p4.kept import Kept
+from calico_p4.learning import Learning
 from calico_p4.switch import Switch
-from k8s_p4.reasons import Reason
 from k8s_p4.schema import COUNTERS
 from k8s_p4.target import Injected
+from k8s_p4.target.client import Learned
+from test.support.bmv2_clock import SECOND, Clock
+from test.support.bmv2_told import Told, of_packet_in
 
 _WAIT_S = 60.0
-_WAYS, _WAY_SHIFT = 64, 18
-"""Ways to lists that are looked for, and where they stand in the slot that is told."""
+_WAY_SHIFT = 18
+"""Where the way to a list stands in the slot that is told."""
 _SHORTEST = 14
 """A link carries no frame without an Ethernet header."""
+_FLOW_EVENTS = 4
 STAGES = tuple(name.removesuffix(".hits") for name in COUNTERS if name.endswith(".hits"))
 
 
-class Bmv2Bench:
-    """What a bench offers, over a switch that knows nothing of it: ports by name, and packets through it."""
+class Hearing(Learning):
+    """Learns, and keeps what a program that tells says of the packets that come to the driver."""
 
-    def __init__(self, sockets: Sequence[socket.socket], counted: set[tuple[str, int]], switch: Switch) -> None:
-        """``sockets``: the packets' ends of the switch's ports, from 1 on; ``counted``: where something was counted before, by others."""
-        self._sockets = sockets
-        self._switch = switch
+    heard: dict[str, int] | None = None
+    """Of the last one."""
+
+    def learn(self, told: Mapping[str, int]) -> None:
+        """As `Learning.learn`."""
+        self.heard = of_packet_in(dict(told))
+        super().learn(told)
+
+
+class Bmv2Bench:
+    """What a bench offers, over a switch that knows nothing of it: ports by name, packets through it, virtual time, and what was learned."""
+
+    def __init__(self, sockets: Sequence[socket.socket], counted: set[tuple[str, int]], switch: Switch, told: Told, clock: Clock | None) -> None:
+        """``sockets``: the packets' ends of the switch's ports, from 1 on, and at last that of what is dropped; ``counted``: where something was
+        counted before, by others."""
+        self._ports_of, self._dropped, self._all = sockets[:-1], sockets[-1], sockets
+        self._switch, self._told, self._clock = switch, told, clock
+        self._start = clock.now if clock else 0
+        assert isinstance(switch.learning, Hearing)
+        self._learning = switch.learning
+        self._kept = Kept(switch.learning)
         self._ports: dict[str, int] = {}
-        self._names: dict[int, str] = {}
-        self.rows: Callable[[str], Iterable[tuple[Any, Any]]] = lambda table: ()
-        """Rows of a table as the driver believes them: which slots there are to be asked for."""
         self._counted = counted
-        for counter, index in self._counted:  # by others before
+        for counter, index in self._counted:
             assert switch.client.clear_counters(COUNTERS[counter][0], [index]) == [None]
         self._counted.clear()
+        self._received(0.0)
 
     def ports(self) -> dict[str, int]:
         """Numbers by name."""
@@ -52,129 +66,107 @@ class Bmv2Bench:
         """The number of a port; that of its veth pair."""
         if name not in self._ports:
             number = len(self._ports) + 1
-            if number > len(self._sockets):
-                raise AssertionError(f"more than {len(self._sockets)} ports")
-            self._ports[name], self._names[number] = number, name
+            if number > len(self._ports_of):
+                raise AssertionError(f"more than {len(self._ports_of)} ports")
+            self._ports[name] = number
         return self._ports[name]
 
+    # --- what was learned
+
+    def learned(self, *tables: str) -> list[Learned]:
+        """As the embedded target's."""
+        return self._kept.learned(*tables)
+
+    def learned_counts(self) -> dict[str, int]:
+        """As the embedded target's."""
+        return self._kept.learned_counts()
+
+    def learned_expired(self) -> dict[str, int]:
+        """As the embedded target's."""
+        return self._kept.learned_expired()
+
+    def forget_learned(self, entries: Iterable[Learned]) -> int:
+        """As the embedded target's."""
+        return self._kept.forget_learned(entries)
+
     def clear_learned(self, *tables: str) -> int:
-        """Forget all flows."""
-        assert self._switch.learning is not None
-        return self._switch.learning.forget()
+        """As the embedded target's."""
+        return self._kept.clear_learned(*tables)
 
-    def learned(self, *tables: str) -> list[Any]:
-        """Nothing is."""
-        return []
+    # --- time
 
-    def forget_learned(self, entries: Iterable[Any]) -> int:
-        """There is nothing to forget."""
-        return 0
+    def time(self) -> float:
+        """Virtual seconds since this bench was made."""
+        return (self._clock.now - self._start) / SECOND if self._clock else 0.0
+
+    def set_time(self, now: float) -> None:
+        """Move the switch's time of day forward, and wait until what has run out by then is told and deleted."""
+        if self._clock is None:
+            pytest.skip("without gcc the time of bmv2 can't be set")
+        if now == self.time():
+            return
+        self._clock.set(self._start + round(now * SECOND))
+        end = time.monotonic() + _WAIT_S
+        while over := self._learning.over(self._learning.entries()):
+            assert time.monotonic() < end, f"{_WAIT_S:g} s and not told that they ran out: {over}"
+            time.sleep(0.005)
+
+    # --- packets
 
     def inject(self, port: int, frame: bytes, at_seconds: float | None = None, trace: bool = False) -> Injected:
         """Send a frame into a port and wait for what becomes of it."""
-        slots = self._slots()
-        before = {stage: self._hits(stage, numbers) for stage, numbers in slots.items()}
-        if trace or at_seconds:
-            pytest.skip("bmv2 tells no look-ups" if trace else "bmv2 has no virtual time")
+        if trace:
+            pytest.skip("bmv2 tells no look-ups")
+        if at_seconds is not None:
+            self.set_time(at_seconds)
         if len(frame) < _SHORTEST:
             return Injected((), True, "SHORT_FRAME", _Metadata())
-        assert self._switch.learning is not None
-        known = bool(self._switch.learning.entries())
-        drops = self._drops()
-        self._sockets[port - 1].send(frame)
-        outputs, reason = self._wait(drops)
-        metadata = {f"{stage}_slot": self._hit(stage, before.get(stage)) for stage in STAGES}
-        leaves = outputs[0][0] if outputs else 0
-        (came, _, first), (goes, endpoint, _) = self._behind(port), self._behind(leaves)
-        metadata |= {"reason": reason, "from": came, "to": goes, "dst_endpoint": endpoint, "in_endpoint": first, "out_endpoint": self._interface(leaves)}
-        if outputs:
-            answer = leaves == port and came == 1 and not any(metadata[f"{stage}_slot"] for stage in STAGES)
-            metadata["reason"] = Reason.NEIGHBOUR if answer else self._allowed(metadata, known)
-            if metadata["reason"] == Reason.ESTABLISHED and _is_error(frame):
-                metadata["reason"] = Reason.RELATED
-        return Injected(tuple(outputs), not outputs, "SENT" if outputs else "DROPPED", _Metadata(metadata))
+        self._learning.heard = None
+        dropped = self._learning.dropped
+        self._ports_of[port - 1].send(frame)
+        out, told, left = self._wait(dropped)
+        self._note(told)
+        if self._learning.heard is not None:
+            self._note(self._learning.heard)
+            told = self._learning.heard if out else told
+        outputs = ((out, left),) if out else ()
+        return Injected(outputs, not outputs, "SENT" if outputs else "DROPPED", _Metadata(told))
 
-    def _drops(self) -> Counter[int]:
-        """What was dropped so far, by reason; an answer to what is denied leaves, and is counted as well."""
-        found = self._read("drops", range(COUNTERS["drops"][1]))
-        self._counted |= {("drops", reason) for reason, count in found.items() if count}
-        return found
-
-    def _wait(self, drops: Counter[int]) -> tuple[list[tuple[int, bytes]], int]:
-        """The frame that leaves, or the reason of the drop that was counted: exactly one of the two happens."""
+    def _wait(self, dropped: int) -> tuple[int, dict[str, int], bytes]:
+        """The port that a packet leaves by, 0 if it is dropped; what is told of it, and the frame."""
         end = time.monotonic() + _WAIT_S
         while time.monotonic() < end:
-            if outputs := self._received(0.002):
-                return outputs, 0
-            if changed := self._drops() - drops:
-                ((reason, count),) = changed.items()
-                assert count == 1, f"{count} drops of one packet, reason {reason}"
-                return self._received(0.0), reason
-        raise AssertionError(f"{_WAIT_S:g} s and the packet neither left nor was counted as dropped")
+            if received := self._received(0.05):
+                ((number, frame),) = received
+                return (0 if number > len(self._ports_of) else number, *self._told.read(frame))
+            assert self._learning.dropped == dropped, "the driver had no entry for the packet, and dropped it"
+        raise AssertionError(f"{_WAIT_S:g} s and the packet neither left nor was dropped")
 
     def _received(self, timeout: float) -> list[tuple[int, bytes]]:
-        ready, _, _ = select.select(self._sockets, [], [], timeout)
+        ready, _, _ = select.select(self._all, [], [], timeout)
         found = []
         for each in ready:
-            frame, (interface, _protocol, kind, *_) = each.recvfrom(65536)
-            if kind != socket.PACKET_OUTGOING:
-                found.append((int(interface[1:]), frame))
+            while frame := _frame(each):
+                found.append(frame)
         return found
 
-    def _slots(self) -> dict[str, list[int]]:
-        """The slots of each stage that has rules."""
-        found = {stage: sorted({value[1] for _, value in self.rows(f"{stage}.rules")}) for stage in STAGES}
-        return {stage: slots for stage, slots in found.items() if slots}
-
-    def _hits(self, stage: str, slots: list[int]) -> Counter[tuple[str, int]]:
-        """What a stage counted: by slot, and by the way to the list."""
-        asked = {f"{stage}.hits": slots, f"{stage}.passes": list(range(1, _WAYS))}
-        return Counter({(name, index): count for name, indices in asked.items() for index, count in self._read(name, indices).items()})
-
-    def _hit(self, stage: str, before: Counter[tuple[str, int]] | None) -> int:
-        """The slot that decided, with the way in its high part; 0 if the stage was not met."""
-        if before is None:
-            return 0
-        hit = dict((self._hits(stage, self._slots()[stage]) - before).keys())
-        self._counted |= set(hit.items())
-        return hit.get(f"{stage}.hits", 0) | hit.get(f"{stage}.passes", 0) << _WAY_SHIFT
-
-    def _read(self, counter: str, indices: Iterable[int]) -> Counter[int]:
-        return Counter(self._switch.client.read_counters(COUNTERS[counter][0], indices))
-
-    def _behind(self, port: int) -> tuple[int, int, int]:
-        """What is behind a port: the metadata `from` or `to` (workload, host or uplink), the number of the endpoint, that of the host endpoint."""
-        for (number,), (action, *params) in self.rows("port"):
-            if number == port and action.startswith("workload"):
-                return 1, params[0], params[2] if action == "workload" else 0
-            if number == port:
-                return (2, 0, 0) if action == "host" else (3, 0, params[0])
-        return 0, 0, 0
-
-    def _interface(self, port: int) -> int:
-        """The number of the host endpoint of the interface that a packet left by."""
-        return next((value[4] for _, value in self.rows("next_hop") if value[1] == port), 0)
-
-    def _allowed(self, metadata: dict[str, int], known: bool) -> int:
-        """Why a packet was let through; ``known``: there were flows, to one of which a packet that no policy judged must belong."""
-        hit = [stage for stage in STAGES if metadata[f"{stage}_slot"]]
-        if known and not hit:
-            return Reason.ESTABLISHED
-        if metadata["from"] == 2 and metadata["to"] == 1:
-            return Reason.HOST_TO_WORKLOAD
-        verdicts = {stage: {value[0] for _, value in self.rows(f"{stage}.rules") if value[1] == metadata[f"{stage}_slot"] & (1 << _WAY_SHIFT) - 1} for stage in hit}
-        if any("allow" in verdicts[stage] for stage in hit if stage.startswith("untracked")):
-            return Reason.UNTRACKED
-        if not any("allow" in each for each in verdicts.values()):
-            return Reason.NO_POLICY
-        return Reason.ENDPOINT_ACTION_ALLOW if metadata["from"] == 1 and metadata["to"] == 2 else Reason.POLICY_ALLOW
+    def _note(self, told: Mapping[str, int]) -> None:
+        """Note where something was counted: counters outlive the entries."""
+        self._counted |= {("drops", told["reason"]), ("rejects", told["reject"])} | {("flows", event) for event in range(_FLOW_EVENTS)}
+        for stage in STAGES:
+            slot = told[f"{stage}_slot"]
+            self._counted |= {(f"{stage}.hits", slot & (1 << _WAY_SHIFT) - 1), (f"{stage}.passes", slot >> _WAY_SHIFT)} if slot else set()
 
 
-def _is_error(frame: bytes) -> bool:
-    """Whether a frame is an ICMP error."""
-    if frame[12:14] == b"\x08\x00":
-        return frame[23] == 1 and frame[14 + (frame[14] & 15) * 4] in (3, 4, 11, 12)
-    return frame[20] == 58 and frame[54] in (1, 2, 3, 4)
+def _frame(link: socket.socket) -> tuple[int, bytes] | None:
+    """A frame that came out of the switch, and the number of the port; None if there is none."""
+    while True:
+        try:
+            frame, (interface, _protocol, kind, *_) = link.recvfrom(65536)
+        except BlockingIOError:
+            return None
+        if kind != socket.PACKET_OUTGOING:
+            return int(interface[1:]), frame
 
 
 class _Metadata(dict[str, int]):
@@ -182,3 +174,5 @@ class _Metadata(dict[str, int]):
 
     def __missing__(self, name: str) -> int:
         pytest.skip(f"bmv2 does not tell {name}")
+
+

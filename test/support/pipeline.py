@@ -97,8 +97,6 @@ class Bench:
         self.client = self.switch.bench
         self.ports = {name: self.client.ensure_port(name) for name in MACS}
         self._names = {number: name for name, number in self.ports.items()}
-        if hasattr(self.client, "rows"):
-            self.client.rows = lambda table: [(key, value) for (name, key), value in self.rows.items() if name == table]
         self.rows: dict[tuple[str, Any], tuple[Any, ...]] = {}
         for table, key, value in self._standard_rows():
             self.row(table, key, value)

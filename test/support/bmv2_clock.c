@@ -1,0 +1,64 @@
+// The time of day of simple_switch_grpc, as a test sets it: what its entries age by. Loaded before the C library (LD_PRELOAD); the file that
+// BMV2_CLOCK names holds the nanoseconds since 1970, and time stands still between two writes to it. Waits that end at a
+// time of day end when that time is reached.
+
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define SECOND 1000000000LL
+#define STEP (2 * SECOND / 1000)
+// Deadlines before this are not of the time of day.
+#define EARLIEST 1000000000LL
+
+static volatile int64_t *now;
+static int (*get_time)(clockid_t, struct timespec *);
+static int (*wait_until)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+
+__attribute__((constructor)) static void start(void) {
+    const char *path = getenv("BMV2_CLOCK");
+    int file = path ? open(path, O_RDONLY) : -1;
+    wait_until = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    if (file < 0 || (now = mmap(0, sizeof *now, PROT_READ, MAP_SHARED, file, 0)) == MAP_FAILED)
+        abort();
+}
+
+int clock_gettime(clockid_t clock, struct timespec *time) {
+    if (!get_time)
+        get_time = dlsym(RTLD_NEXT, "clock_gettime");
+    if (clock != CLOCK_REALTIME || !now)
+        return get_time(clock, time);
+    time->tv_sec = *now / SECOND;
+    time->tv_nsec = *now % SECOND;
+    return 0;
+}
+
+int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *end) {
+    if (end->tv_sec < EARLIEST)
+        return wait_until(condition, mutex, end);
+    while (*now < end->tv_sec * SECOND + end->tv_nsec) {
+        struct timespec step;
+        get_time(CLOCK_REALTIME, &step);
+        step.tv_sec += (step.tv_nsec + STEP) / SECOND;
+        step.tv_nsec = (step.tv_nsec + STEP) % SECOND;
+        int result = wait_until(condition, mutex, &step);
+        if (result != ETIMEDOUT)
+            return result;
+    }
+    return ETIMEDOUT;
+}
+
+int pthread_cond_clockwait(pthread_cond_t *condition, pthread_mutex_t *mutex, clockid_t clock, const struct timespec *end) {
+    static int (*wait)(pthread_cond_t *, pthread_mutex_t *, clockid_t, const struct timespec *);
+    if (clock == CLOCK_REALTIME)
+        return pthread_cond_timedwait(condition, mutex, end);
+    if (!wait)
+        wait = dlsym(RTLD_NEXT, "pthread_cond_clockwait");
+    return wait(condition, mutex, clock, end);
+}

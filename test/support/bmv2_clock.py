@@ -1,0 +1,46 @@
+"""The time of day that simple_switch_grpc goes by, set by a test: entries age by it (`bmv2_clock.c`). Needs gcc."""
+
+from __future__ import annotations
+
+import mmap
+import shutil
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+SOURCE = Path(__file__).with_suffix(".c")
+SECOND = 10**9
+
+
+def missing() -> str:
+    """What is not there to set the time by, "" if all is."""
+    return "" if shutil.which("gcc") else "no gcc"
+
+
+class Clock:
+    """Time that stands still but for ``set``: nanoseconds since 1970, from now on."""
+
+    def __init__(self, folder: Path) -> None:
+        """Build what is preloaded in a folder of the test's own."""
+        self._library, self._path = folder / "clock.so", folder / "clock"
+        subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", self._library, SOURCE, "-ldl"], check=True, capture_output=True)
+        self._path.write_bytes(bytes(8))
+        with self._path.open("r+b") as file:
+            self._shared = mmap.mmap(file.fileno(), 8)
+        self.set(time.time_ns())
+
+    def environment(self) -> list[str]:
+        """What a process that is to go by it needs."""
+        return [f"LD_PRELOAD={self._library}", f"BMV2_CLOCK={self._path}"]
+
+    @property
+    def now(self) -> int:
+        """The time it is."""
+        found: int = struct.unpack("q", self._shared)[0]
+        return found
+
+    def set(self, now: int) -> None:
+        """Make it that time; never earlier than it is."""
+        assert now >= self.now
+        self._shared[:] = struct.pack("q", now)
