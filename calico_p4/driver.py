@@ -22,8 +22,8 @@ from calico_p4.memory import give_back
 from calico_p4.meters import Meters
 from calico_p4.p4runtime.errors import TargetError, TargetLost, raise_target_error
 from calico_p4.ports import PortInventory
-from calico_p4.push import Pusher, Writes
-from calico_p4.switch import Switch, port_numbers
+from calico_p4.push import Meanwhile, Pusher, Writes
+from calico_p4.switch import Switch, encoded, port_numbers
 from datastore.allocator import Allocator
 from datastore.dirty import Dirty, MemberDelta
 from datastore.intent import IntentError, IntentStore
@@ -239,12 +239,12 @@ class Driver:
         return self._connection
 
     def _new_pusher(self, writes: Writes | None = None) -> Pusher:
-        return Pusher(self.tracker, self._write, writes, read=self._read)
+        return Pusher(self.tracker, self._write, writes, read=self._read, encode=encoded)
 
-    def _write(self, ops: Sequence[Op]) -> list[str | None]:
+    def _write(self, ops: Sequence[Op], updates: Sequence[bytes], meanwhile: Meanwhile | None) -> list[str | None]:
         self.before_write()
         start_s = time.perf_counter()
-        results = self._switch.write(ops)
+        results = self._switch.write(ops, updates, meanwhile)
         self.written(time.perf_counter() - start_s)
         return results
 

@@ -7,9 +7,9 @@ written. They stay closed until a later try carries the update out or the intent
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import islice
 from typing import Any
 
+from calico_p4.batches import Batches, Encode
 from calico_p4.order import LEVELS, level, of_level
 from calico_p4.p4runtime.errors import RequestRefused, misjudged
 from calico_p4.quarantine import bindings_to_close
@@ -21,8 +21,10 @@ BATCH = 1000
 
 BINDINGS = tuple(f"{stage.name}.binding" for stage in STAGES)
 
-Write = Callable[[Sequence[Op]], list[str | None]]
-"""Sends the ops as one Write; returns None or an error text for each. An exception means that nothing is known of any."""
+Meanwhile = Callable[[], None]
+Write = Callable[[Sequence[Op], Any, Meanwhile | None], list[str | None]]
+"""Sends ops, the second time as they were encoded, as one Write; returns None or an error text for each. An exception means that nothing is
+known of any. What the third does, if it is given, is best done when the Write is on its way; it need not be called."""
 
 Read = Callable[[str], Mapping[Any, Any]]
 """Reads a table back."""
@@ -54,14 +56,29 @@ class Writes:
 
 
 class Pusher:
-    """Writes a tracker's pending operations in order."""
+    """Writes a tracker's pending operations in order, one Write after the other.
 
-    def __init__(self, tracker: Tracker, write: Write, writes: Writes | None = None, batch: int = BATCH, read: Read | None = None) -> None:
+    While the target works on one, what became of the last one is recorded and the next one is made, if it is of the same level: no Write is
+    sent before the results of all earlier ones are known.
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        write: Write,
+        writes: Writes | None = None,
+        batch: int = BATCH,
+        read: Read | None = None,
+        encode: Encode = lambda ops: ops,
+    ) -> None:
         """``writes`` goes on counting where another pusher left off. ``read``: without it, what is on the target is never looked up."""
         self.writes = writes or Writes()
         self.closed: frozenset[Row] = frozenset()
         """Bindings (table, key) that are kept off the target because something they depend on was refused."""
-        self._tracker, self._write, self._batch, self._read = tracker, write, batch, read
+        self._tracker, self._write, self._batch, self._read, self._encode = tracker, write, batch, read, encode
+        self._ahead = Batches((), batch, encode)
+        self._done: Sequence[Op] = ()
+        """Carried out, but not yet confirmed to the tracker."""
         self._whole_refusals = 0
         self._refused: dict[Row, Op] = {}
 
@@ -121,24 +138,36 @@ class Pusher:
         if self._refused.keys() - refused_before:
             self._close()
 
-    def _send(self, batch: Sequence[Op]) -> None:
-        """Write a batch; where the target turns out to hold something else than believed, look, and write once more."""
-        surprises = [op for op, error in self._attempt(batch) if misjudged(error)]
-        if surprises and self._read is not None:
-            self._attempt(self._look_again(surprises))
-
-    def _attempt(self, batch: Sequence[Op]) -> list[tuple[Op, str]]:
-        """Write a batch and record the results; returns what was refused."""
-        if not batch:
-            return []
-        self.writes.requests += 1
+    def _send_all(self, ops: Iterable[Op]) -> None:
+        self._ahead = Batches(ops, self._batch, self._encode)
         try:
-            results = self._write(batch)
+            while (batch := self._ahead.take()) is not None:
+                self._send(*batch)
+        finally:
+            self._settle()
+
+    def _send(self, batch: Sequence[Op], encoded: Any) -> None:
+        """Write a batch; where the target turns out to hold something else than believed, look, and write once more."""
+        surprises = [op for op, error in self._attempt(batch, encoded) if misjudged(error)]
+        if surprises and self._read is not None:
+            self._try_again(self._look_again(surprises))
+
+    def _try_again(self, batch: Sequence[Op]) -> list[tuple[Op, str]]:
+        return self._attempt(batch, self._encode(batch)) if batch else []
+
+    def _attempt(self, batch: Sequence[Op], encoded: Any) -> list[tuple[Op, str]]:
+        """Write a batch and record the results; returns what was refused."""
+        self.writes.requests += 1
+        idle = self._ahead.ended and not self._done
+        try:
+            results = self._write(batch, encoded, None if idle else self._meanwhile)
         except RequestRefused as error:
+            self._settle()
             return self._divide(batch, error)
+        self._settle()
         self._whole_refusals = 0
         if results.count(None) == len(batch):
-            self._confirm(batch)
+            self._done = batch
             return []
         for op, refusal in zip(batch, results, strict=True):
             if refusal is None:
@@ -158,21 +187,35 @@ class Pusher:
                 self._fail(op, str(error))
             return []
         middle = (len(left) + 1) // 2
-        return [failed for half in (left[:middle], left[middle:]) if half for failed in self._attempt(half)]
+        return [failed for half in (left[:middle], left[middle:]) for failed in self._try_again(half)]
 
     def _look_again(self, ops: Sequence[Op]) -> list[Op]:
         """Read the tables of some ops back; returns what still has to be written for the target to hold what they ask."""
         assert self._read is not None
         for table in dict.fromkeys(op.table for op in ops):
             self._tracker.actual.replace(table, self._read(table))
+        self._ahead.revise(self._differing)
+        self._confirm([op for op in ops if self._tracker.actual.get(op.table, op.key) == op.value])
+        return self._differing(ops)
+
+    def _differing(self, ops: Iterable[Op]) -> list[Op]:
+        """What has to be written for the target to hold what these ops ask, by what it is believed to hold."""
         found = []
         for op in ops:
             there = self._tracker.actual.get(op.table, op.key)
-            if there == op.value:
-                self._confirm([op])
-            else:
+            if there != op.value:
                 found.append(op._replace(kind="delete" if op.value is None else "insert" if there is None else "modify"))
         return found
+
+    def _meanwhile(self) -> None:
+        self._settle()
+        self._ahead.make()
+
+    def _settle(self) -> None:
+        """Confirm what was carried out."""
+        done, self._done = self._done, ()
+        if done:
+            self._confirm(done)
 
     def _confirm(self, batch: Sequence[Op]) -> None:
         self._tracker.confirm_all(batch)
@@ -192,11 +235,6 @@ class Pusher:
     def _unbind(self) -> None:
         there = [row for row in sorted(self.closed) if self._tracker.actual.get(*row) is not None]
         self._send_all([Op("delete", table, key, None) for table, key in there])
-
-    def _send_all(self, ops: Iterable[Op]) -> None:
-        due = iter(ops)
-        while batch := list(islice(due, self._batch)):
-            self._send(batch)
 
     def _reopen(self) -> None:
         """Write the bindings that nothing refused keeps closed any more."""

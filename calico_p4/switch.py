@@ -151,10 +151,11 @@ class Switch:
                 raise raise_target_error(error, "ListPorts") from error
             self.bench = None
 
-    def write(self, ops: Sequence[Op]) -> list[str | None]:
-        """Send the ops as one Write; returns None or the server's error text for each. Exceptions as in Client.write."""
+    def write(self, ops: Sequence[Op], updates: Sequence[bytes] | None = None, meanwhile: Callable[[], None] | None = None) -> list[str | None]:
+        """Send the ops as one Write; returns None or the server's error text for each. ``updates`` are the ops, if they are ``encoded``
+        already; ``meanwhile`` and exceptions as in Client.write."""
         self.client.check()
-        return self.client.write([_update(op) for op in ops])
+        return self.client.write(encoded(ops) if updates is None else updates, meanwhile)
 
     def read(self, table: str) -> dict[Any, Any]:
         """Return the rows of a table that are on the target; what can't be a row of it goes to ``foreign``. Raises TargetError."""
@@ -187,6 +188,11 @@ class Switch:
             self.learning.close()
         self.client.close()
         self._close()
+
+
+def encoded(ops: Sequence[Op]) -> list[bytes]:
+    """Return the updates in wire form. Raises RowError for an op that is none of a row."""
+    return [_update(op) for op in ops]
 
 
 def _update(op: Op) -> bytes:

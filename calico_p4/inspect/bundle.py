@@ -114,7 +114,7 @@ class _Frozen(Switch):
         frozen.client, frozen.bench = switch.client, switch.bench
         return frozen
 
-    def write(self, ops: Any) -> list[str | None]:
+    def write(self, *_: Any) -> list[str | None]:
         """Refuse."""
         raise TargetLost("a bundle can't be written to")
 

@@ -1,13 +1,13 @@
 """A P4Runtime client for one device: arbitration, pipeline config, batched writes, read-back.
 
-Synchronous: the driver has nothing else to do while a Write is under way. The one thread here reads the stream channel, so that
+One call after the other; while a Write is under way, its caller may do something. The one thread here reads the stream channel, so that
 losing the primary role is noticed at once. Section numbers are those of the P4Runtime specification 1.4.
 """
 
 import functools
 import queue
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -177,18 +177,32 @@ class Client:
         except grpc.RpcError as error:
             raise raise_target_error(error, "SetForwardingPipelineConfig") from error
 
-    def write(self, updates: Sequence[bytes]) -> list[str | None]:
+    def write(self, updates: Sequence[bytes], meanwhile: Callable[[], None] | None = None) -> list[str | None]:
         """Send one Write of updates in wire form (``encode_update``); returns None or the server's code and text for each.
+
+        ``meanwhile`` is called when it is on its way, before the answer is waited for; what it raises is raised when the answer is there.
 
         Raises:
             TargetError: (or a subclass) if the request failed as a whole; nothing is then known of any update.
         """
         self.writes += 1
+        request = self._head + b"".join(updates)
         try:
-            self._write(self._head + b"".join(updates), timeout=WRITE_TIMEOUT_S)
+            if meanwhile is None:
+                self._write(request, timeout=WRITE_TIMEOUT_S)
+            else:
+                self._write_while(request, meanwhile)
         except grpc.RpcError as error:
             return update_errors(error, len(updates))
         return [None] * len(updates)
+
+    def _write_while(self, request: bytes, meanwhile: Callable[[], None]) -> None:
+        call = self._write.future(request, timeout=WRITE_TIMEOUT_S)
+        try:
+            meanwhile()
+        finally:
+            call.exception()  # waits: no Write is left alone on its way
+        call.result()
 
     def read_tables(self, table_ids: Iterable[int]) -> Iterator[Any]:
         """Yield the TableEntry messages of the given tables, default entries excluded (section 9.1)."""

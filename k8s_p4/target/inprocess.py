@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from typing import Any, NoReturn
 
 import grpc
@@ -141,6 +142,25 @@ class _Call:
         return grpc.StatusCode.OK if self._error is None else self._error.code()
 
 
+class UnaryCallable:
+    """A method with one request and one response, called as gRPC's are. `future` makes the call before it returns."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def __call__(self, request: Any, timeout: float | None = None, **options: Any) -> Any:
+        return self._call(request, timeout, **options)
+
+    def future(self, request: Any, timeout: float | None = None, **options: Any) -> Future[Any]:
+        """The response, or the error, to be asked for."""
+        answer: Future[Any] = Future()
+        try:
+            answer.set_result(self._call(request, timeout, **options))
+        except grpc.RpcError as error:
+            answer.set_exception(error)
+        return answer
+
+
 class InProcessChannel:
     """What stubs use of grpc.Channel. Timeouts are taken and ignored: an answer can't get lost on the way."""
 
@@ -153,7 +173,7 @@ class InProcessChannel:
             raise InProcessError(grpc.StatusCode.UNIMPLEMENTED, f"Method not found: {path}", ())
         return self._handlers[path]
 
-    def unary_unary(self, path: str, request_serializer: Any, response_deserializer: Any, **_: Any) -> Callable[..., Any]:
+    def unary_unary(self, path: str, request_serializer: Any, response_deserializer: Any, **_: Any) -> UnaryCallable:
         """A callable (request, timeout=None) -> response."""
 
         def call(request: Any, timeout: float | None = None, **_: Any) -> Any:
@@ -165,7 +185,7 @@ class InProcessChannel:
                 context.end()
             return response_deserializer(handler.response_serializer(response))
 
-        return call
+        return UnaryCallable(call)
 
     def unary_stream(self, path: str, request_serializer: Any, response_deserializer: Any, **_: Any) -> Callable[..., Any]:
         """A callable (request, timeout=None) -> iterator of responses."""

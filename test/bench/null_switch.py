@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 
-from calico_p4.switch import _update
+from calico_p4.push import Meanwhile
 from datastore.tracker import Op
 from k8s_p4.p4rt import METHODS, p4r
 from k8s_p4.rows import TABLES
@@ -36,8 +36,14 @@ class NullSwitch:
         self._write = self._channel.unary_unary(METHODS["Write"].path, request_serializer=None, response_deserializer=None)
         self._head = p4r.WriteRequest(device_id=1, election_id=p4r.Uint128(low=1)).SerializeToString()
 
-    def write(self, ops: Sequence[Op]) -> list[str | None]:
-        self._write(self._head + b"".join(map(_update, ops)))
+    def write(self, ops: Sequence[Op], updates: Sequence[bytes], meanwhile: Meanwhile | None) -> list[str | None]:
+        request = self._head + b"".join(updates)
+        if meanwhile is None:
+            self._write(request)
+        else:
+            call = self._write.future(request)
+            meanwhile()
+            call.result()
         return [None] * len(ops)
 
     def read(self, table: str) -> dict[Any, Any]:

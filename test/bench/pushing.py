@@ -17,7 +17,7 @@ from typing import Any
 
 from calico_p4.p4runtime.client import open_channel
 from calico_p4.push import BATCH, Pusher
-from calico_p4.switch import DEVICE_ID, Switch, _update, pipeline_cookie
+from calico_p4.switch import DEVICE_ID, Switch, _update, encoded, pipeline_cookie
 from datastore.tracker import Op, Tracker
 from k8s_p4 import artefacts
 from k8s_p4.p4rt import P4RuntimeStub, p4r
@@ -54,7 +54,7 @@ def push(switch: Switch, rows: Sequence[Any]) -> float:
     """Seconds of the driver's pusher."""
     tracker = Tracker()
     tracker.desired.load(rows)
-    pusher = Pusher(tracker, switch.write)
+    pusher = Pusher(tracker, switch.write, encode=encoded)
     start = time.perf_counter()
     pusher.push_all()
     spent = time.perf_counter() - start

@@ -1,6 +1,9 @@
 """The P4Runtime client: wire form of updates, and what becomes of errors."""
 
 import time
+from concurrent.futures import Future
+from contextlib import ExitStack
+from threading import Timer
 
 import grpc
 import pytest
@@ -10,6 +13,8 @@ from google.rpc import code_pb2, status_pb2
 from calico_p4.order import ORDER
 from calico_p4.p4runtime.client import Client, encode_update, open_channel
 from calico_p4.p4runtime.errors import NotPrimary, RequestRefused, TargetError, TargetLost, update_errors
+from calico_p4.switch import embedded
+from datastore.tracker import Op
 from k8s_p4.p4rt import p4r
 from k8s_p4.rows import TABLES
 from test.support.target import PATIENCE_S, connected, running_target
@@ -87,6 +92,46 @@ def test_a_request_that_fails_as_a_whole(code: grpc.StatusCode, kind: type):
     with pytest.raises(kind, match=f"Write: {code.name}: why") as caught:
         update_errors(Failure(code, "why"), 1)
     assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("where", ["in this process", "behind a socket"])
+def test_what_is_done_while_a_write_is_on_its_way(where: str, tmp_path):
+    """It is done once, whatever the answer, and may fail."""
+    with ExitStack() as stack:
+        target = embedded() if where == "in this process" else connected(stack.enter_context(running_target(tmp_path)))
+        stack.callback(target.close)
+        target.prepare()
+        done: list[str] = []
+        row = ("port", (7,), ("host",))
+        assert target.write([Op("insert", *row)], None, lambda: done.append("insert")) == [None]
+        (error,) = target.write([Op("insert", *row)], None, lambda: done.append("again"))
+        assert error is not None and error.startswith("ALREADY_EXISTS") and done == ["insert", "again"]
+        with pytest.raises(ZeroDivisionError):
+            target.write([Op("delete", "port", (7,), None)], None, lambda: 1 // 0)
+        assert target.read("port") == {}
+
+
+class Late:
+    """A channel whose Writes are answered a while after they were sent."""
+
+    def __init__(self) -> None:
+        self.answer: Future[p4r.WriteResponse] = Future()
+
+    def future(self, request: bytes, timeout: float) -> "Future[p4r.WriteResponse]":
+        Timer(0.1, self.answer.set_result, [p4r.WriteResponse()]).start()
+        return self.answer
+
+    def unary_unary(self, *_: object, **__: object) -> "Late":
+        return self
+
+    unary_stream = stream_stream = unary_unary
+
+
+def test_no_write_is_left_on_its_way():
+    late = Late()
+    with pytest.raises(ZeroDivisionError):
+        Client(late, 1).write([b""], lambda: 1 // 0)
+    assert late.answer.done()
 
 
 def test_nobody_there_is_told_in_time(tmp_path):

@@ -161,9 +161,9 @@ def test_the_number_moves_once_a_flush_and_behind_the_rows(node: Node) -> None:
     tables: list[str] = []
     write = node.switch.write
 
-    def noting(ops: Any) -> Any:
+    def noting(ops: Any, *rest: Any) -> Any:
         tables.extend(op.table for op in ops)
-        return write(ops)
+        return write(ops, *rest)
 
     node.switch.write = noting  # type: ignore[method-assign]
     driver = Driver(node.switch, Allocator(node.folder / "ids"))

@@ -1,14 +1,16 @@
 """Order and push, with a target that is a dictionary and refuses what it is told to."""
 
 from collections.abc import Callable, Sequence
+from itertools import cycle
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calico_p4.order import ORDER, level
-from calico_p4.p4runtime.errors import RequestRefused
-from calico_p4.push import WHOLE_REFUSALS, Pusher
+from calico_p4.p4runtime.errors import RequestRefused, TargetLost
+from calico_p4.push import WHOLE_REFUSALS, Meanwhile, Pusher
 from datastore.tracker import Op, Tracker
 
 RULES, PEER, SELF, BINDING = "egress.rules", "egress.peer_class", "egress.self_class", "egress.binding"
@@ -22,8 +24,20 @@ class Switch:
         self.rows: dict = {}
         self.writes: list[list[Op]] = []
         self.refuse = refuse
+        self._moment = cycle(("before", "after", "never"))
 
-    def __call__(self, ops: Sequence[Op]) -> list[str | None]:
+    def __call__(self, ops: Sequence[Op], encoded: Sequence[Op], meanwhile: Meanwhile | None) -> list[str | None]:
+        """Carry a Write out, before or after what is to be done meanwhile."""
+        assert ops and ops == encoded
+        moment = next(self._moment) if meanwhile else "never"
+        if moment == "before":
+            meanwhile()
+        results = self.carry_out(ops)
+        if moment == "after":
+            meanwhile()
+        return results
+
+    def carry_out(self, ops: Sequence[Op]) -> list[str | None]:
         self.writes.append(list(ops))
         return [self._one(op) for op in ops]
 
@@ -209,12 +223,12 @@ class Sound(Switch):
     poison: frozenset = frozenset()
     partly = False
 
-    def __call__(self, ops: Sequence[Op]) -> list[str | None]:
+    def carry_out(self, ops: Sequence[Op]) -> list[str | None]:
         if any((op.table, op.key) in self.poison for op in ops):
             if self.partly:
-                super().__call__([op for op in ops[: len(ops) // 2] if (op.table, op.key) not in self.poison])
+                super().carry_out([op for op in ops[: len(ops) // 2] if (op.table, op.key) not in self.poison])
             raise RequestRefused("Write: UNKNOWN")
-        return super().__call__(ops)
+        return super().carry_out(ops)
 
     def _one(self, op: Op) -> str | None:
         there = (op.table, op.key) in self.rows
@@ -226,9 +240,9 @@ class Sound(Switch):
         return {key: value for (name, key), value in self.rows.items() if name == table}
 
 
-def sound() -> tuple[Tracker, Sound, Pusher]:
+def sound(batch: int = 1000) -> tuple[Tracker, Sound, Pusher]:
     tracker, switch = Tracker(), Sound()
-    return tracker, switch, Pusher(tracker, switch, read=switch.read)
+    return tracker, switch, Pusher(tracker, switch, read=switch.read, batch=batch)
 
 
 def test_what_is_there_against_belief_is_looked_up_and_put_right():
@@ -298,3 +312,104 @@ def test_whatever_is_refused_no_bound_endpoint_lacks_a_row_it_needs(refused: set
     switch.refuse = lambda op: False
     pusher.push_all()
     assert switch.bound == {1, 2, 3, 4, 5} and tracker.pending_count() == 0
+
+
+def rules(count: int) -> list:
+    return [(RULES, rule(1, n), ("allow", n)) for n in range(1, count + 1)]
+
+
+class Slow(Switch):
+    """A switch that notes what happens while it works; ``lost`` is the Write with which it goes away."""
+
+    def __init__(self, lost: int = 0) -> None:
+        super().__init__()
+        self.events: list[tuple[str, int]] = []
+        self.tracker, self._lost = Tracker(), lost
+
+    def encode(self, ops: Sequence[Op]) -> Sequence[Op]:
+        self.events.append(("made", len(ops)))
+        return ops
+
+    def __call__(self, ops: Sequence[Op], encoded: Sequence[Op], meanwhile: Meanwhile | None) -> list[str | None]:
+        self.events.append(("sent", self.tracker.pending_count()))
+        if meanwhile is not None:
+            meanwhile()
+        self.events.append(("answered", self.tracker.pending_count()))
+        if len(self.writes) + 1 == self._lost:
+            raise TargetLost("gone")
+        return self.carry_out(ops)
+
+
+def test_while_the_target_works_the_last_write_is_confirmed_and_the_next_one_made():
+    switch = Slow()
+    pusher = Pusher(switch.tracker, switch, batch=3, encode=switch.encode)
+    pusher.push(switch.tracker.desired.apply([*rules(8), (PEER, (1, 1), ("set_list", 1))]))
+    rule_writes = [("made", 3), ("sent", 9), ("made", 3), ("answered", 9), ("sent", 9), ("made", 2), ("answered", 6), ("sent", 6), ("answered", 3)]
+    assert switch.events == [*rule_writes, ("made", 1), ("sent", 1), ("answered", 1)], "no level is begun before the last one is confirmed"
+    assert switch.tracker.pending_count() == 0
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_what_was_carried_out_before_the_target_was_lost_is_known(lost: int):
+    switch = Slow(lost)
+    pusher = Pusher(switch.tracker, switch, batch=3, encode=switch.encode)
+    with pytest.raises(TargetLost):
+        pusher.push(switch.tracker.desired.apply(rules(9)))
+    assert {(op.table, op.key) for op in switch.tracker.pending()} == {(table, key) for table, key, _ in rules(9)} - switch.rows.keys()
+    assert pusher.writes.as_dict() == {"requests": lost, "inserted": len(switch.rows), "modified": 0, "deleted": 0}
+
+
+def test_what_was_made_ahead_is_made_anew_when_the_target_holds_something_else():
+    """Of three batches two are there already, by which the first Write is refused; and a row of the third is another one."""
+    tracker, switch, pusher = sound(batch=3)
+    switch.rows = {(table, key): value for table, key, value in rules(6)} | {(RULES, rule(1, 8)): ("deny", 1)}
+    tracker.desired.apply(rules(9))
+    pusher.push_all()
+    assert [[op.kind for op in ops] for ops in switch.writes] == [["insert"] * 3, ["insert", "modify", "insert"]]
+    assert switch.rows == {(table, key): value for table, key, value in rules(9)} and tracker.pending_count() == 0
+
+
+def test_a_read_back_is_younger_than_what_was_carried_out_before():
+    """A row of the first Write is gone when the second one is refused as a whole."""
+    tracker, switch, pusher = sound(batch=2)
+    switch.poison = frozenset([(RULES, rule(1, 3))])
+    read = switch.read
+    pusher._read = lambda table: (switch.rows.pop((RULES, rule(1, 1)), None), read(table))[1]
+    pusher.push(tracker.desired.apply(rules(4)))
+    assert {op.key for op in tracker.pending()} == {rule(1, 1), rule(1, 3)}
+
+
+def test_closing_everything_deletes_what_is_wanted_though_a_write_is_refused():
+    tracker, switch, pusher = sound(batch=2)
+    bindings = [(BINDING, (n,), ("bind", 1, 1, 1)) for n in range(9)]
+    pusher.push(tracker.desired.apply(bindings))
+    del switch.rows[BINDING, (1,)], switch.rows[BINDING, (2,)]
+    pusher.close_all()
+    assert not switch.rows and tracker.pending_count() == 9
+
+
+@given(st.integers(0, 1 << 32))
+def test_whatever_goes_wrong_in_small_batches_the_target_ends_as_wanted(seed: int):
+    """Rows that nobody knows of, requests refused as a whole, updates refused, the target lost: at last all goes well."""
+    rng = Random(seed)
+    rows = [row for number in range(1, 6) for row in endpoint(number, number * 10)] + rules(rng.randrange(12))
+    tracker, switch, pusher = sound(batch=rng.randrange(1, 5))
+    strange: set[tuple] = set()
+    for _ in range(4):
+        wanted = rng.sample(rows, rng.randrange(len(rows)))
+        changes = [(table, key, None) for table, key in [(t, k) for t in tracker.desired.tables() for k in tracker.desired.rows(t)] if rng.random() < 0.3]
+        for table, key, value in rng.sample(rows, rng.randrange(5)):
+            strange.add((table, key))
+            switch.rows.pop((table, key), None) if rng.random() < 0.5 else switch.rows.update({(table, key): (*value[:-1], 99)})
+        switch.poison = frozenset((table, key) for table, key, _ in rng.sample(rows, rng.randrange(3)))
+        switch.partly = rng.random() < 0.5
+        refused = rng.sample(rows, rng.randrange(3))
+        switch.refuse = lambda op, refused=refused: op.kind != "delete" and (op.table, op.key) in [row[:2] for row in refused]
+        pusher.push(tracker.desired.apply([*changes, *wanted]))
+        assert all(tracker.actual.get(*row[:2]) == switch.rows.get(row[:2]) for row in rows if row[:2] not in strange)
+    switch.poison, switch.refuse = frozenset(), lambda op: False
+    for table in {table for table, _ in switch.rows} | set(tracker.desired.tables()):
+        tracker.actual.replace(table, switch.read(table))
+    pusher.converge()
+    wanted = {(table, key): value for table in tracker.desired.tables() for key, value in tracker.desired.rows(table).items()}
+    assert switch.rows == wanted and not tracker.pending_count() and not pusher.closed

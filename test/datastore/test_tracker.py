@@ -91,6 +91,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("want"), st.sampled_from("ab"), st.sampled_from("xyz"), st.sampled_from([None, "1", "2"])),
         st.tuples(st.just("push"), st.integers(0, 3)),
+        st.tuples(st.just("send"), st.integers(0, 3)),
         st.tuples(st.just("read"), st.sampled_from("ab"), st.dictionaries(st.sampled_from("xyz"), st.sampled_from("12"))),
     )
 )
@@ -99,6 +100,7 @@ STEPS = st.lists(
 @given(STEPS)
 def test_against_two_plain_dictionaries(steps: list[tuple]):
     tracker, wanted, there = Tracker(), {}, {}
+    sent: list[Op] = []  # and not confirmed yet, while other things happen
     for step in steps:
         if step[0] == "want":
             tracker.desired.apply([step[1:]])
@@ -107,6 +109,10 @@ def test_against_two_plain_dictionaries(steps: list[tuple]):
             for op in list(tracker.pending())[: step[1]]:
                 there[op.table, op.key] = op.value
                 tracker.confirm(op)
+        elif step[0] == "send":
+            there |= {(op.table, op.key): op.value for op in sent}
+            tracker.confirm_all(sent)
+            sent = list(tracker.pending())[: step[1]]
         else:
             tracker.actual.replace(step[1], step[2])
             there = {of: value for of, value in there.items() if of[0] != step[1]}

@@ -15,7 +15,7 @@ from calico_p4.p4runtime.errors import TargetLost
 from calico_p4.switch import Switch
 from k8s_p4.p4rt import p4r
 from k8s_p4.target import EmbeddedClient, InProcessTarget, Options, wire
-from k8s_p4.target.inprocess import InProcessChannel, InProcessError, all_handlers
+from k8s_p4.target.inprocess import InProcessChannel, InProcessError, UnaryCallable, all_handlers
 
 Forward = Callable[[Any], Any]
 WRITE = "/p4.v1.P4Runtime/Write"
@@ -149,7 +149,7 @@ class _Channel:
         return call
 
     def unary_unary(self, path: str, request_serializer: Any, response_deserializer: Any, **_: Any) -> Callable[..., Any]:
-        return self._call("unary_unary", path, request_serializer, response_deserializer)
+        return UnaryCallable(self._call("unary_unary", path, request_serializer, response_deserializer))
 
     def unary_stream(self, path: str, request_serializer: Any, response_deserializer: Any, **_: Any) -> Callable[..., Any]:
         return self._call("unary_stream", path, request_serializer, response_deserializer)

@@ -44,7 +44,7 @@ class ModelTarget:
     def prepare(self, replace_pipeline: bool = False) -> None:
         """Nothing: the pipeline is there."""
 
-    def write(self, ops: Sequence[Op]) -> list[str | None]:
+    def write(self, ops: Sequence[Op], *_: Any) -> list[str | None]:
         """Carry out one Write, its updates in any order; two of one key are an error, as is an op that does not fit what is there."""
         shuffled = list(ops)
         self._rng.shuffle(shuffled)
