@@ -96,9 +96,11 @@ class TunnelPart:
         # A node whose VTEP carries both families through one device may name one MAC only.
         for v6, outer, mac in ((False, known.parent_device_ip, known.mac), (True, known.parent_device_ipv6, known.mac_v6 or known.mac)):
             try:
-                self._vteps[node, v6] = Vtep(parse_address(outer), parse_mac(mac))
+                made = Vtep(parse_address(outer), parse_mac(mac))
             except Untranslatable:
                 continue
+            if is_v6(made.outer) == v6:
+                self._vteps[node, v6] = made
 
     def _set_local(self, own: str, store: Any, ports: Ports) -> bool:
         """Where tunnels end; tells whether the families in which some do are others than before."""

@@ -144,6 +144,16 @@ def test_a_vtep_without_address_or_mac_makes_no_tunnel(whose: str, broken: dict[
     assert {entry.effect for entry in made.degraded() if entry.object == "Node node-b"} == {"pending"}
 
 
+@pytest.mark.parametrize("whose", [NODE, "node-b"])
+@pytest.mark.parametrize("broken", [{"outer": OWN_V6, "outer_v6": OWN_V6}, {"outer": OWN, "outer_v6": OWN}])
+def test_an_address_of_the_other_family_makes_no_tunnel(whose: str, broken: dict[str, str]) -> None:
+    vteps = [vtep(name, at, **(broken if name == whose else {})) for name, at in ((NODE, 11), ("node-b", 12))]
+    made = node(*vteps, remote("10.0.12.0/26", IPPoolType.VXLAN), remote("fd00:12::/122", IPPoolType.VXLAN))
+    good, bad = (VXLAN_V4, VXLAN_V6) if broken["outer"] == OWN else (VXLAN_V6, VXLAN_V4)
+    assert made.table("tunnel").keys() == {good}
+    assert [bad in entry.reason for entry in made.degraded() if entry.object == "Node node-b"] == [True]
+
+
 def test_another_vxlan_port_makes_no_tunnel_and_is_named() -> None:
     made = node(*VTEPS, remote("10.0.12.0/26", IPPoolType.VXLAN))
     made.apply(config(VXLANPort="8472"))
