@@ -359,12 +359,18 @@ class SourceInRange(ActionValue):
 
 
 @dataclass(frozen=True, slots=True)
-class ToBackendV4(ActionValue):
-    """Action `to_backend_v4(address/32, port/16)`."""
+class ToBackendsV4(ActionValue):
+    """Action `to_backends_v4(address_0/32, port_0/16, address_1/32, port_1/16, address_2/32, port_2/16, address_3/32, port_3/16)`."""
 
-    NAME: ClassVar[str] = "to_backend_v4"
-    address: int
-    port: int
+    NAME: ClassVar[str] = "to_backends_v4"
+    address_0: int
+    port_0: int
+    address_1: int
+    port_1: int
+    address_2: int
+    port_2: int
+    address_3: int
+    port_3: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,14 +394,26 @@ class ToInternalV6(ActionValue):
 
 
 @dataclass(frozen=True, slots=True)
-class ToBackendV6(ActionValue):
-    """Action `to_backend_v6(address/128, high/64, low/64, port/16)`."""
+class ToBackendsV6(ActionValue):
+    """Action `to_backends_v6(address_0/128, high_0/64, low_0/64, port_0/16, address_1/128, high_1/64, low_1/64, port_1/16, address_2/128, high_2/64, low_2/64, port_2/16, address_3/128, high_3/64, low_3/64, port_3/16)`."""
 
-    NAME: ClassVar[str] = "to_backend_v6"
-    address: int
-    high: int
-    low: int
-    port: int
+    NAME: ClassVar[str] = "to_backends_v6"
+    address_0: int
+    high_0: int
+    low_0: int
+    port_0: int
+    address_1: int
+    high_1: int
+    low_1: int
+    port_1: int
+    address_2: int
+    high_2: int
+    low_2: int
+    port_2: int
+    address_3: int
+    high_3: int
+    low_3: int
+    port_3: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -1250,13 +1268,13 @@ class ServiceSourceV4(TableRow):
 
 @dataclass(frozen=True, slots=True)
 class BackendV4(TableRow):
-    """Row of `backend_v4`: group/32 exact, bucket/16 exact."""
+    """Row of `backend_v4`: group/32 exact, row/16 exact."""
 
     TABLE: ClassVar[str] = "backend_v4"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToBackendV4,)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToBackendsV4,)
     group: int
-    bucket: int
-    action: ToBackendV4
+    row: int
+    action: ToBackendsV4
 
 
 @dataclass(frozen=True, slots=True)
@@ -1306,13 +1324,13 @@ class ServiceSourceV6(TableRow):
 
 @dataclass(frozen=True, slots=True)
 class BackendV6(TableRow):
-    """Row of `backend_v6`: group/32 exact, bucket/16 exact."""
+    """Row of `backend_v6`: group/32 exact, row/16 exact."""
 
     TABLE: ClassVar[str] = "backend_v6"
-    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToBackendV6,)
+    ACTIONS: ClassVar[tuple[type[ActionValue], ...]] = (ToBackendsV6,)
     group: int
-    bucket: int
-    action: ToBackendV6
+    row: int
+    action: ToBackendsV6
 
 
 @dataclass(frozen=True, slots=True)

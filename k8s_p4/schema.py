@@ -840,10 +840,10 @@ TABLES: dict[str, TableSchema] = {
         1048576,
         (
             Field("group", 1, 32, "exact"),
-            Field("bucket", 2, 16, "exact"),
+            Field("row", 2, 16, "exact"),
         ),
         (
-            Action("to_backend_v4", 0x01220002, (Field("address", 1, 32, "param"), Field("port", 2, 16, "param"))),
+            Action("to_backends_v4", 0x01220002, (Field("address_0", 1, 32, "param"), Field("port_0", 2, 16, "param"), Field("address_1", 3, 32, "param"), Field("port_1", 4, 16, "param"), Field("address_2", 5, 32, "param"), Field("port_2", 6, 16, "param"), Field("address_3", 7, 32, "param"), Field("port_3", 8, 16, "param"))),
         ),
     ),
     "affinity_backend_v4": TableSchema(
@@ -896,10 +896,10 @@ TABLES: dict[str, TableSchema] = {
         1048576,
         (
             Field("group", 1, 32, "exact"),
-            Field("bucket", 2, 16, "exact"),
+            Field("row", 2, 16, "exact"),
         ),
         (
-            Action("to_backend_v6", 0x01220012, (Field("address", 1, 128, "param"), Field("high", 2, 64, "param"), Field("low", 3, 64, "param"), Field("port", 4, 16, "param"))),
+            Action("to_backends_v6", 0x01220012, (Field("address_0", 1, 128, "param"), Field("high_0", 2, 64, "param"), Field("low_0", 3, 64, "param"), Field("port_0", 4, 16, "param"), Field("address_1", 5, 128, "param"), Field("high_1", 6, 64, "param"), Field("low_1", 7, 64, "param"), Field("port_1", 8, 16, "param"), Field("address_2", 9, 128, "param"), Field("high_2", 10, 64, "param"), Field("low_2", 11, 64, "param"), Field("port_2", 12, 16, "param"), Field("address_3", 13, 128, "param"), Field("high_3", 14, 64, "param"), Field("low_3", 15, 64, "param"), Field("port_3", 16, 16, "param"))),
         ),
     ),
     "affinity_backend_v6": TableSchema(

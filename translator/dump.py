@@ -84,7 +84,9 @@ for _v in ("v4", "v6"):
     _ports: Fields = (("first_port", "int"), ("mask", "int"))
     _TABLES[f"service_{_v}"] = (("address", _v), ("protocol", "int"), ("port", "int")), _SERVICE
     _TABLES[f"service_source_{_v}"] = (("group", "group"), ("prefix", _v)), {"source_in_range": ()}
-    _TABLES[f"backend_{_v}"] = (("group", "group"), ("bucket", "int")), {f"to_backend_{_v}": (*_address, ("port", "int"))}
+    _bucket: Fields = (*_address, ("port", "int"))
+    _buckets = tuple((f"{name}_{place}", kind) for place in range(4) for name, kind in _bucket)
+    _TABLES[f"backend_{_v}"] = (("group", "group"), ("row", "int")), {f"to_backends_{_v}": _buckets}
     _TABLES[f"affinity_backend_{_v}"] = (("group", "group"), ("address", _v), ("port", "int")), {"still_there": ()}
     _TABLES[f"floating_{_v}"] = (("address", _v),), {f"to_internal_{_v}": (*_address, *_source)}
     _TABLES[f"cluster_{_v}"] = (("prefix", _v),), {"in_cluster": ()}

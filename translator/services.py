@@ -10,12 +10,13 @@ others are Degraded.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 from datastore.kubernetes import KubernetesStore, ObjectKey, Service, ServiceKey, ServicePort
 
 from .addresses import is_v6, length_of, text, value_of
-from .buckets import buckets
+from .buckets import IN_ROW, buckets
 from .claims import Change, Claimant, Claims, Row
 from .degraded import Degraded
 from .numbers import Names, Numbers
@@ -256,18 +257,19 @@ def _table(name: str, v6: bool) -> str:
 
 def _group_rows(number: int, plan: Plan, backends: Iterable[Backend], assigned: Iterable[Backend], affinity: bool) -> Iterator[tuple[Row, tuple[Any, ...]]]:
     table = _table("backend", plan.v6)
-    values = {backend: _to_backend(backend) for backend in backends}
-    yield from (((table, (number, bucket)), values[backend]) for bucket, backend in enumerate(assigned))
+    values = {backend: _place(backend) for backend in backends}
+    for row, places in enumerate(zip(*[map(values.__getitem__, assigned)] * IN_ROW, strict=True)):
+        yield (table, (number, row)), (_table("to_backends", plan.v6), *chain.from_iterable(places))
     if affinity:
         table = _table("affinity_backend", plan.v6)
         yield from (((table, (number, value_of(backend.address), backend.port)), ("still_there",)) for backend in backends)
 
 
-def _to_backend(backend: Backend) -> tuple[Any, ...]:
+def _place(backend: Backend) -> tuple[int, ...]:
     value = value_of(backend.address)
     if is_v6(backend.address):
-        return "to_backend_v6", value, value >> 64, value & 0xFFFFFFFFFFFFFFFF, backend.port
-    return "to_backend_v4", value, backend.port
+        return value, value >> 64, value & 0xFFFFFFFFFFFFFFFF, backend.port
+    return value, backend.port
 
 
 def _source_rows(number: int, plan: Plan, service: Service, context: Context) -> Iterator[tuple[Row, tuple[Any, ...]]]:

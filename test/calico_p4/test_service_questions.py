@@ -56,7 +56,7 @@ def test_describe_service(objects: str):
     ]
     assert "  ClusterIP 10.96.0.10 port 80: cluster; masqueraded from the node, the network" in lines
     assert "  LoadBalancer 203.0.113.20 port 80: from inside cluster, from outside local; masqueraded from the node; source ranges" in lines
-    assert "  10.65.0.1 port 8080, node-a, ready: 1 of 2 buckets (cluster), 1 of 1 buckets (local)" in [line.replace("this node", "node-a") for line in lines]
+    assert "  10.65.0.1 port 8080, node-a, ready: 2 of 4 buckets (cluster), 4 of 4 buckets (local)" in [line.replace("this node", "node-a") for line in lines]
     assert "  10.65.1.2 port 8080, node-b, terminating, serving: gets nothing" in lines
     degraded = run("describe", "service", "web1", QUICKSTART, "--k8s", objects)
     assert "Degraded:   203.0.113.20 port 80/TCP belongs to the older service shop/web" in degraded and "rejected" in degraded

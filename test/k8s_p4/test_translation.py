@@ -31,6 +31,7 @@ from test.support.nat import (
     TO_HOST,
     TO_WORKLOAD,
     address_params,
+    backend_row,
     floating,
     masquerade_as,
     pool,
@@ -143,14 +144,26 @@ def test_backends_are_chosen_by_the_flow_and_kept(talk: Talk) -> None:
         chosen[sport] = seen(data(talk, ONE, VIPS, sport, 80, "S")).dport
     counts = [list(chosen.values()).count(port) for _, port in backends]
     assert min(counts) >= 8, counts
-    for bucket in range(8):
-        talk.bench.row(f"backend_v{talk.version}", (1, bucket), (f"to_backend_v{talk.version}", *address_params(a(talk, OTHER)), 9))
+    for row in range(2):
+        backend_row(talk.bench, f"v{talk.version}", 1, row, [(a(talk, OTHER), 9)] * 4)
     assert {sport: seen(data(talk, ONE, VIPS, sport, 80)).dport for sport in chosen} == chosen, "a flow stays with its backend"
+
+
+def test_a_table_that_grew_keeps_each_bucket_where_it_was(talk: Talk) -> None:
+    """The four of a row are told apart by the lowest bits of the hash, rows by those above: that new buckets are the old ones, only finer, rests on it."""
+    many = [(a(talk, REMOTE), 1000 + bucket) for bucket in range(16)]
+    chosen = {}
+    for backends in (many[:4], many[:8], many):
+        service(talk.bench, a(talk, VIPS), 80, backends)
+        chosen[len(backends)] = [seen(data(talk, ONE, VIPS, sport, 80, "S")).dport - 1000 for sport in range(40000, 40100)]
+        talk.bench.forget_learned(f"flow_v{talk.version}", lambda line: True)
+    assert [bucket % 4 for bucket in chosen[8]] == chosen[4] and [bucket % 8 for bucket in chosen[16]] == chosen[8]
+    assert set(chosen[16]) == set(range(16))
 
 
 def test_inside_and_outside_may_have_backends_of_their_own(talk: Talk) -> None:
     service_to(talk, TWO, outside=2)
-    talk.bench.row(f"backend_v{talk.version}", (2, 0), (f"to_backend_v{talk.version}", *address_params(a(talk, ONE)), 8081))
+    backend_row(talk.bench, f"v{talk.version}", 2, 0, [(a(talk, ONE), 8081)] * 4)
     assert seen(data(talk, REMOTE, VIPS, 1000, 80, "S")) == Seen("cali1", a(talk, REMOTE), 1000, a(talk, ONE), 8081)
     assert seen(data(talk, HOST, VIPS, 1000, 80, "S")) == Seen("cali2", a(talk, HOST), 1000, a(talk, TWO), 8080)
     assert seen(data(talk, TWO, HOST, 8080, 1000, "SA")) == Seen("host", a(talk, VIPS), 80, a(talk, HOST), 1000)

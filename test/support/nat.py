@@ -21,15 +21,21 @@ def address_params(address: str) -> tuple[int, ...]:
 
 def service(bench: Bench, vip: str, port: int, backends: Sequence[tuple[str, int]], group: int = 1, flags: int = 0,
             protocol: str = "tcp", outside: int | None = None) -> None:  # fmt: skip
-    """A port of a service with as many buckets as backends, a power of two of them."""
+    """A port of a service with a bucket for each backend, a power of two of them; one backend or two have four."""
     of = family(vip)
     assert len(backends) & (len(backends) - 1) == 0
-    mask = max(len(backends) - 1, 0)
+    dealt = [backends[bucket % len(backends)] for bucket in range(max(len(backends), 4))] if backends else []
+    mask = max(len(dealt) - 1, 0)
     inside = group if backends else 0
     out = inside if outside is None else outside
     bench.row(f"service_{of}", (number(vip), PROTOCOLS[protocol], port), ("to_service", inside, mask, out, mask, flags))
-    for bucket, (address, target) in enumerate(backends):
-        bench.row(f"backend_{of}", (group, bucket), (f"to_backend_{of}", *address_params(address), target))
+    for row in range(len(dealt) // 4):
+        backend_row(bench, of, group, row, dealt[4 * row : 4 * row + 4])
+
+
+def backend_row(bench: Bench, of: str, group: int, row: int, backends: Sequence[tuple[str, int]]) -> None:
+    """A row of backends: those of four buckets of a group."""
+    bench.row(f"backend_{of}", (group, row), (f"to_backends_{of}", *(each for address, port in backends for each in (*address_params(address), port))))
 
 
 def floating(bench: Bench, address: str, internal: str, source: str = "") -> None:

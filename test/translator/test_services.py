@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from calico_p4.ports import PortInventory
 from datastore.allocator import Allocator
 from datastore.intent import IntentStore
+from datastore.kubernetes import Endpoint, EndpointPort, EndpointSlice, Service, ServicePort
 from datastore.kubernetes_objects import read_key, read_object
 from felix_proto import types as felix
 from test.support.service_reference import Answer, Cluster, Source
@@ -28,6 +29,8 @@ from test.support.service_scenarios import (
     scenarios,
 )
 from translator.addresses import parse_address
+from translator.buckets import buckets
+from translator.service_choice import Backend
 from translator.service_entries import CHECK_SOURCE, DROP, MASQUERADE_HOST, MASQUERADE_OUTSIDE, MASQUERADE_WORKLOAD
 from translator.services import PROTOCOLS, ServicePart
 
@@ -86,9 +89,14 @@ def ask(rows: Rows, probe: Probe) -> Answer:
         return Answer("source_range")
     if not group:
         return Answer("drop" if flags & DROP else "reject")
-    found = {rows[f"backend_{family}", (group, bucket)] for bucket in range(mask + 1)}
-    backends = frozenset((_text(backend[1], family), backend[-1]) for backend in found)
+    backends = frozenset(_bucket(rows[f"backend_{family}", (group, bucket >> 2)], bucket & 3, family) for bucket in range(mask + 1))
     return Answer("backends", backends, bool(flags & MASQUERADE[probe.source.kind]))
+
+
+def _bucket(row: tuple[Any, ...], place: int, family: str) -> tuple[str, int]:
+    """One of the four in a row: address (of IPv6 also in halves) and port."""
+    of_one = row[1:][place * (len(row) // 4) : (place + 1) * (len(row) // 4)]
+    return _text(of_one[0], family), of_one[-1]
 
 
 def _in_range(rows: Rows, family: str, group: int, address: str) -> bool:
@@ -122,6 +130,24 @@ def same(answer: Answer) -> Answer:
     from ipaddress import ip_address
 
     return Answer(answer.what, frozenset((str(ip_address(a)), p) for a, p in answer.backends), answer.masquerade)
+
+
+@pytest.mark.parametrize("family", ["v4", "v6"])
+@pytest.mark.parametrize("count", [1, 2, 3, 12])
+def test_a_row_holds_four_buckets_in_order(family: str, count: int):
+    addresses = [f"10.65.3.{number}" if family == "v4" else f"fd00:65::3:{number}" for number in range(1, count + 1)]
+    side = Side()
+    side.store.put(Service("shop", "web", cluster_ips=("172.16.0.1" if family == "v4" else "fd00::1",), ports=(ServicePort("", "TCP", 80),)))
+    side.store.put(EndpointSlice("shop", "web-x", "web", family == "v6", (EndpointPort("", "TCP", 8080),), tuple(map(Endpoint, addresses))))
+    side.update()
+    ((_, _, mask, *_),) = (value for (table, _), value in side.rows.items() if table == f"service_{family}")
+    rows = {key: value for (table, key), value in side.rows.items() if table == f"backend_{family}"}
+    ((group, _), *_) = rows
+    assert rows.keys() == {(group, row) for row in range((mask + 1) // 4)}
+    backends = [Backend(parse_address(address), 8080) for address in addresses]
+    expected = [(_text(backend.address & (1 << 128) - 1, family), 8080) for backend in buckets(backends)]
+    assert [_bucket(rows[group, bucket >> 2], bucket & 3, family) for bucket in range(mask + 1)] == expected
+    assert {value[0] for value in rows.values()} == {f"to_backends_{family}"}
 
 
 def test_there_are_enough_scenarios_and_no_name_stands_twice():

@@ -225,6 +225,8 @@ struct metadata_t {
     bit<32>  group;
     bit<16>  bucket_mask;
     bit<16>  bucket;
+    bit<16>  bucket_row;
+    bit<16>  bucket_place;      // which of the four in its row
     bit<16>  service_flags;
     bit<32>  spread;            // a hash
     bit<8>   remembered;        // affinity: 1 found

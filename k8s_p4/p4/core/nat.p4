@@ -7,8 +7,9 @@
 //                          group 0 has none: drop, reason no_backend
 //   service_source_v4/v6 (exact group, prefix)   who of outside may, if the service says so
 //       source_in_range    no row: drop, reason source_range
-//   backend_v4/v6    (exact group, bucket)   one of them; the bucket is a hash of the flow, masked
-//       to_backend         no row: drop, reason no_backend
+//   backend_v4/v6    (exact group, row)   four of its buckets; the bucket is a hash of the flow, masked,
+//                                        and its two lowest bits choose among the four
+//       to_backends        no row: drop, reason no_backend
 //   affinity_v4/v6   (exact group, client address)   the backend a client had; learns
 //   affinity_backend_v4/v6 (exact group, address, port)   backends that may be gone back to
 //       still_there        no row: the bucket decides anew, by a hash of the client's address
@@ -52,6 +53,21 @@ const bit<16> SERVICE_DROP = 32;
         meta.hairpin_v6 = source;                                                      \
         meta.hairpin_high = source_high;                                               \
         meta.hairpin_low = source_low;
+// A bucket of the four that a row of backends holds.
+#define BUCKET_v4(number) bit<32> address_##number, bit<16> port_##number
+#define BUCKET_v6(number) bit<128> address_##number, bit<64> high_##number, bit<64> low_##number, bit<16> port_##number
+#define CHOOSE_v4(number)                                                              \
+        if (meta.bucket_place == number) {                                             \
+            meta.new_dst_v4 = address_##number;                                        \
+            meta.new_dst_port = port_##number;                                         \
+        }
+#define CHOOSE_v6(number)                                                              \
+        if (meta.bucket_place == number) {                                             \
+            meta.new_dst_v6 = address_##number;                                        \
+            meta.new_dst_high = high_##number;                                         \
+            meta.new_dst_low = low_##number;                                           \
+            meta.new_dst_port = port_##number;                                         \
+        }
 #define AFFINITY_LEARNED_v4 { meta.new_dst_port, meta.new_dst_v4 }
 #define AFFINITY_LEARNED_v6 { meta.new_dst_port, meta.new_dst_v6, meta.new_dst_high, meta.new_dst_low }
 #define AFFINITY_PARAMS_v4 bit<16> port, bit<32> address LEARNED_TOO
@@ -89,14 +105,17 @@ const bit<16> SERVICE_DROP = 32;
         size = SIZE_SERVICE_SOURCE;                                                    \
     }                                                                                  \
     @id(ACTION_ID(STAGE_NAT, number##2))                                               \
-    action to_backend_##family(ADDRESS_##family(address), bit<16> port) {              \
-        NEW_DESTINATION_##family(address)                                              \
-        meta.new_dst_port = port;                                                      \
+    action to_backends_##family(BUCKET_##family(0), BUCKET_##family(1),                \
+                                BUCKET_##family(2), BUCKET_##family(3)) {              \
+        CHOOSE_##family(0)                                                             \
+        CHOOSE_##family(1)                                                             \
+        CHOOSE_##family(2)                                                             \
+        CHOOSE_##family(3)                                                             \
     }                                                                                  \
     @id(TABLE_ID(STAGE_NAT, number##4))                                                \
     table backend_##family {                                                           \
-        key = { meta.group: exact @name("group"); meta.bucket: exact @name("bucket"); } \
-        actions = { to_backend_##family; @defaultonly no_backend; }                    \
+        key = { meta.group: exact @name("group"); meta.bucket_row: exact @name("row"); } \
+        actions = { to_backends_##family; @defaultonly no_backend; }                   \
         const default_action = no_backend();                                           \
         size = SIZE_BACKEND;                                                           \
     }                                                                                  \
@@ -283,6 +302,8 @@ control Nat(in headers_t hdr, inout metadata_t meta) {
             }
             if (meta.remembered != 2) {
                 meta.bucket = (bit<16>) meta.spread & meta.bucket_mask;
+                meta.bucket_row = meta.bucket >> 2;
+                meta.bucket_place = meta.bucket & 3;
                 NAT_APPLY(backend)
             }
             if (meta.service_flags & SERVICE_AFFINITY != 0) {

@@ -175,7 +175,7 @@ control POLICY_CONTROL(inout metadata_t meta, in bit<32> endpoint,
                 peer_class.apply();
                 rules.apply();
                 meta.passed = meta.rule_list >> 18;
-                COUNT(passes, meta.passed)
+                COUNT_ONCE(passes, meta.passed)
                 meta.rule_list = meta.rule_list & 0xfffc0000;
                 meta.POLICY_SLOT = meta.POLICY_SLOT | meta.rule_list;
             }

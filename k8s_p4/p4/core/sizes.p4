@@ -59,7 +59,7 @@
 #define SIZE_CLOSING 131072
 // IPv4 and IPv6.
 #define SIZE_EPOCH 2
-// Addresses and ports of services: a hundred thousand. Backends: some sixteen buckets for each.
+// Addresses and ports of services: a hundred thousand. Backends: some sixteen rows of four buckets for each.
 #define SIZE_SERVICE 131072
 #define SIZE_SERVICE_SOURCE 16384
 #define SIZE_BACKEND 1048576
