@@ -53,14 +53,14 @@ struct metadata_t {
     ARCH_METADATA
     // Read by whoever injects a packet.
     bit<8>  reason;
-    bit<32> untracked_ingress_slot;
-    bit<32> untracked_egress_slot;
-    bit<32> pre_dnat_slot;
-    bit<32> forward_ingress_slot;
-    bit<32> egress_slot;
-    bit<32> ingress_slot;
-    bit<32> forward_egress_slot;
-    bit<32> in_endpoint;        // host endpoint of the interface it came by (ports), 0 for none
+    KEPT bit<32> untracked_ingress_slot;
+    KEPT bit<32> untracked_egress_slot;
+    KEPT bit<32> pre_dnat_slot;
+    KEPT bit<32> forward_ingress_slot;
+    KEPT bit<32> egress_slot;
+    KEPT bit<32> ingress_slot;
+    KEPT bit<32> forward_egress_slot;
+    KEPT bit<32> in_endpoint;   // host endpoint of the interface it came by (ports), 0 for none
     bit<32> out_endpoint;       // and of the one it leaves by (next_hop)
 
     bit<32> tunnel;             // tunnel it leaves by (routing), 0 for none
@@ -71,10 +71,10 @@ struct metadata_t {
     bit<8>  reject_with;
     bit<8>  filtered;           // 1: denied by policy behind routing
     bit<8>  to_group;           // 1: the frame went to several stations; by the parser
-    bit<8>  denied_reason;      // of the packet, while its answer is under way
-    bit<8>  denied_to;
-    bit<32> denied_endpoint;
-    bit<32> denied_out;
+    KEPT bit<8>  denied_reason;      // of the packet, while its answer is under way
+    KEPT bit<8>  denied_to;
+    KEPT bit<32> denied_endpoint;
+    KEPT bit<32> denied_out;
 
     bit<8>  state;
     KEPT bit<32> ingress_port;
@@ -128,7 +128,7 @@ struct metadata_t {
     bit<64> dst_low;
 
     // ports
-    bit<8>  from;
+    KEPT bit<8>  from;
     bit<8>  flags;
     // routing: whose the address asked for is, then where the packet goes
     bit<32>  ask_v4;
