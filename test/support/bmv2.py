@@ -38,7 +38,6 @@ DROP_PORT = PORTS + 1
 """Where a program that tells sends what it drops."""
 WAIT_S = 60.0
 _TABLE_SIZE = 1 << 14
-_COUNTER_SIZE = 1 << 12
 _CLONE_NEWNET, _ETH_P_ALL = 0x40000000, 3
 CPU_PORT = 510
 
@@ -57,14 +56,12 @@ def told() -> Told:
 
 
 @cache
-def small(program: bytes, tables: int = _TABLE_SIZE, counters: int = _COUNTER_SIZE) -> bytes:
-    """The program with small tables and counters: BMv2 makes room for all of them at the start, two gigabytes."""
+def small(program: bytes, tables: int = _TABLE_SIZE) -> bytes:
+    """The program with small tables: BMv2 makes room for all entries at the start, two gigabytes."""
     content = json.loads(program)
     for pipeline in content["pipelines"]:
         for table in pipeline["tables"]:
             table["max_size"] = min(table["max_size"], tables)
-    for counter in content["counter_arrays"]:
-        counter["size"] = min(counter["size"], counters)
     return json.dumps(content).encode()
 
 
@@ -238,12 +235,19 @@ def running() -> Iterator[Bmv2]:
 
 
 @contextlib.contextmanager
-def served(folder: Path, ports: int = 0) -> Iterator[str]:
-    """A switch without entries on a unix socket in ``folder``, its tables small unless a driver is quicker; yields its address."""
+def served(folder: Path) -> Iterator[str]:
+    """The address of a switch without ports as `served_switch` makes it."""
+    with served_switch(folder, 0) as made:
+        yield made.address
+
+
+@contextlib.contextmanager
+def served_switch(folder: Path, ports: int) -> Iterator[Bmv2]:
+    """A switch without entries on a unix socket in ``folder``, its tables small unless a driver is quicker; it tells nothing of its packets."""
     made = Bmv2(folder, ports, real_time=True)
     try:
         install_small(made.address)
-        yield made.address
+        yield made
     finally:
         made.close()
 

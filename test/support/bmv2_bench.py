@@ -6,6 +6,7 @@ import select
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import pytest
 
@@ -56,7 +57,7 @@ class Bmv2Bench:
         for counter, index in self._counted:
             assert switch.client.clear_counters(COUNTERS[counter][0], [index]) == [None]
         self._counted.clear()
-        self._received(0.0)
+        received(self._all, 0.0)
 
     def ports(self) -> dict[str, int]:
         """Numbers by name."""
@@ -136,19 +137,11 @@ class Bmv2Bench:
         """The port that a packet leaves by, 0 if it is dropped; what is told of it, and the frame."""
         end = time.monotonic() + _WAIT_S
         while time.monotonic() < end:
-            if received := self._received(0.05):
-                ((number, frame),) = received
+            if left := received(self._all, 0.05):
+                ((number, frame),) = left
                 return (0 if number > len(self._ports_of) else number, *self._told.read(frame))
             assert self._learning.dropped == dropped, "the driver had no entry for the packet, and dropped it"
         raise AssertionError(f"{_WAIT_S:g} s and the packet neither left nor was dropped")
-
-    def _received(self, timeout: float) -> list[tuple[int, bytes]]:
-        ready, _, _ = select.select(self._all, [], [], timeout)
-        found = []
-        for each in ready:
-            while frame := _frame(each):
-                found.append(frame)
-        return found
 
     def _note(self, told: Mapping[str, int]) -> None:
         """Note where something was counted: counters outlive the entries."""
@@ -156,6 +149,12 @@ class Bmv2Bench:
         for stage in STAGES:
             slot = told[f"{stage}_slot"]
             self._counted |= {(f"{stage}.hits", slot & (1 << _WAY_SHIFT) - 1), (f"{stage}.passes", slot >> _WAY_SHIFT)} if slot else set()
+
+
+def received(links: Sequence[socket.socket], timeout: float) -> list[tuple[int, bytes]]:
+    """The frames that came out of the switch, each with the number of the port; waits for the first so many seconds."""
+    ready, _, _ = select.select(links, [], [], timeout)
+    return [frame for link in ready for frame in iter(partial(_frame, link), None)]
 
 
 def _frame(link: socket.socket) -> tuple[int, bytes] | None:

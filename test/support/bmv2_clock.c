@@ -1,14 +1,16 @@
 // The time of day of simple_switch_grpc, as a test sets it: what its entries age by. Loaded before the C library (LD_PRELOAD); the file that
 // BMV2_CLOCK names holds the nanoseconds since 1970, and time stands still between two writes to it. Waits that end at a
-// time of day end when that time is reached.
+// time of day end when that time is reached. gRPC goes by the machine's time: it waits in a way of its own, and would ask without end.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -17,11 +19,35 @@
 // Deadlines before this are not of the time of day.
 #define EARLIEST 1000000000LL
 
+#define LIBRARIES 256
+
+static struct { uintptr_t start, end; } grpc[LIBRARIES];
+static int libraries;
 static volatile int64_t *now;
 static int (*get_time)(clockid_t, struct timespec *);
 static int (*wait_until)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
 
+static int note(struct dl_phdr_info *library, size_t size, void *data) {
+    const char *name = library->dlpi_name;
+    if (strstr(name, "libgpr") || strstr(name, "libgrpc") || strstr(name, "libabsl"))
+        for (int n = 0; n < library->dlpi_phnum; n++)
+            if (library->dlpi_phdr[n].p_flags & PF_X && libraries < LIBRARIES) {
+                grpc[libraries].start = library->dlpi_addr + library->dlpi_phdr[n].p_vaddr;
+                grpc[libraries].end = grpc[libraries].start + library->dlpi_phdr[n].p_memsz;
+                libraries++;
+            }
+    return 0;
+}
+
+static int is_grpc(void *caller) {
+    for (int n = 0; n < libraries; n++)
+        if ((uintptr_t) caller >= grpc[n].start && (uintptr_t) caller < grpc[n].end)
+            return 1;
+    return 0;
+}
+
 __attribute__((constructor)) static void start(void) {
+    dl_iterate_phdr(note, 0);
     const char *path = getenv("BMV2_CLOCK");
     int file = path ? open(path, O_RDONLY) : -1;
     wait_until = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
@@ -32,15 +58,15 @@ __attribute__((constructor)) static void start(void) {
 int clock_gettime(clockid_t clock, struct timespec *time) {
     if (!get_time)
         get_time = dlsym(RTLD_NEXT, "clock_gettime");
-    if (clock != CLOCK_REALTIME || !now)
+    if (clock != CLOCK_REALTIME || !now || is_grpc(__builtin_return_address(0)))
         return get_time(clock, time);
     time->tv_sec = *now / SECOND;
     time->tv_nsec = *now % SECOND;
     return 0;
 }
 
-int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *end) {
-    if (end->tv_sec < EARLIEST)
+static int wait_till(pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *end, void *caller) {
+    if (end->tv_sec < EARLIEST || is_grpc(caller))
         return wait_until(condition, mutex, end);
     while (*now < end->tv_sec * SECOND + end->tv_nsec) {
         struct timespec step;
@@ -54,10 +80,14 @@ int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex, co
     return ETIMEDOUT;
 }
 
+int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *end) {
+    return wait_till(condition, mutex, end, __builtin_return_address(0));
+}
+
 int pthread_cond_clockwait(pthread_cond_t *condition, pthread_mutex_t *mutex, clockid_t clock, const struct timespec *end) {
     static int (*wait)(pthread_cond_t *, pthread_mutex_t *, clockid_t, const struct timespec *);
     if (clock == CLOCK_REALTIME)
-        return pthread_cond_timedwait(condition, mutex, end);
+        return wait_till(condition, mutex, end, __builtin_return_address(0));
     if (!wait)
         wait = dlsym(RTLD_NEXT, "pthread_cond_clockwait");
     return wait(condition, mutex, clock, end);
