@@ -13,41 +13,22 @@ from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
 
-import pytest
-
 from calico_p4.replay import Options, replay
-from felix_proto import types as felix
 from felix_proto.framing import encode_frame
 from k8s_p4.rows import TABLES
 from k8s_p4.schema import COUNTERS
 from k8s_p4.target.server import Server, serve
-from test.support import gen_packets
-from test.support.driven import Felix, driver
-from test.support.evaluator import ALLOW, DENY, judge
+from test.support.driven import driver
 from test.support.fault_run import stream
 from test.support.frames import frame
 from test.support.gen_packets import Sent
-from test.support.packet import TCP, make
-from test.support.probes import worlds
+from test.support.lives import FIRST, LAST, NAME, barred, fresh_felix, settled, states_at, talkers
 from test.support.shared import recording_path
-from test.support.target import connected
+from test.support.target import connected, embedded_only
 from test.support.world import World
 
 SEED = int(os.environ.get("CALICO_P4_SEED") or SystemRandom().randrange(1 << 32))
 KILLS = int(os.environ.get("CALICO_P4_KILLS") or 2)
-NAME, FIRST, LAST = "churn", 146, 900
-"""From its InSync to where the recording takes the endpoints of the connection away."""
-CLIENT, SERVER_POD = "cali", "10.244.10."
-
-
-def states_at() -> list[World]:
-    """The state after each frame, the first being none."""
-    found, world = [World()], World()
-    for _, payload in stream(NAME)[:LAST]:
-        world = World(*(dict(getattr(world, name)) for name in World.__dataclass_fields__))
-        world.apply(payload)
-        found.append(world)
-    return found
 
 
 class Watch:
@@ -61,10 +42,7 @@ class Watch:
 
     def allow(self, states: list[World], messages: list[Any]) -> None:
         """From now on a packet may pass if one of these states allows it, or one of those a flush of the messages leads through."""
-        every = [*states, *worlds(states[0], messages).states]
-        drawn = [gen_packets.packet(self._rng, self._rng.choice(states)) for _ in range(60)]
-        denied = [one for one in drawn if all(judge(world, one.packet, one.ingress).verdict == DENY for world in every)]
-        self.barred = [(one, frame(one.packet)) for one in denied if one.packet.icmp_type != 135]
+        self.barred = barred(self._rng, states, messages)
 
     def look(self) -> None:
         device = self._server.device
@@ -95,32 +73,12 @@ def watched(folder: Path, rng: Random) -> Iterator[tuple[Server, Watch]]:
         server.stop()
 
 
-def fresh_felix(place: int) -> bytes:
-    """What a Felix that starts now would say: all that was said, none of it provisional."""
-    said = [(each, payload) for each, payload in stream(NAME)[:place] if not isinstance(payload, felix.InSync)]
-    in_sync = next(each for each, payload in stream(NAME) if isinstance(payload, felix.InSync))
-    return b"".join(encode_frame(each.payload) for each in [*(each for each, _ in said), in_sync])
-
-
 class Connection:
     """A TCP connection between two workloads that live as long as the test."""
 
     def __init__(self, server: Server, states: list[World]) -> None:
         self._device = server.device
-        self._there, self._back = self._choose(states)
-
-    def _choose(self, states: list[World]) -> tuple[Sent, Sent]:
-        """Two endpoints that are there all the time, and of which one may open a connection to the other now."""
-        alive = [key for key, each in states[FIRST].endpoints.items() if all(_same(world.endpoints.get(key), each) for world in states[FIRST:])]
-        for one in alive:
-            for other in alive:
-                a, b = (states[FIRST].endpoints[key] for key in (one, other))
-                for port in (80, 443, 8080, 8443, 5432, 6379, 9090):
-                    src, dst = (each.ipv4_nets[0].partition("/")[0] for each in (a, b))
-                    there = Sent(make(4, TCP, src, dst, sport=51000, dport=port), a.name)
-                    if one != other and judge(states[FIRST], there.packet, a.name).verdict == ALLOW:
-                        return there, Sent(make(4, TCP, dst, src, sport=port, dport=51000), b.name)
-        pytest.fail("no two endpoints that talk")
+        self._there, self._back = talkers(states)
 
     def lives(self) -> bool:
         """Send a segment each way; tells whether both arrive."""
@@ -133,10 +91,6 @@ class Connection:
 
     def _segment(self, one: Sent) -> bytes:
         return frame(one.packet)
-
-
-def _same(now: Any, then: Any) -> bool:
-    return now is not None and (now.name, now.state, now.ipv4_nets) == (then.name, then.state, then.ipv4_nets)
 
 
 def rules_and_counts(address: str) -> dict[Any, int]:
@@ -155,11 +109,7 @@ def rules_and_counts(address: str) -> dict[Any, int]:
         switch.close()
 
 
-def settled(process: Felix, endpoints: int) -> None:
-    process.until(lambda: len(process.statuses()) == endpoints)
-    time.sleep(1.3)  # the hold-off of what is deleted
-
-
+@embedded_only("it looks after every Write; BMv2's is test/bmv2/test_kill.py")
 def test_a_driver_that_is_killed_again_and_again(tmp_path: Path) -> None:
     rng, states, messages = Random(SEED), states_at(), [payload for _, payload in stream(NAME)[:LAST]]
     ends = sorted(rng.sample(range(FIRST, LAST), KILLS))
