@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from calico_p4.log import get_logger
@@ -59,6 +59,8 @@ class Learning:
         self._told, self._out = headers["packet_in"], {name: number for number, name in headers["packet_out"].items()}
         self._entries: dict[Key, Entry] = {}
         self._since: dict[Key, float] = {}
+        self.now: Callable[[], float] = time.monotonic
+        """Seconds by which entries get old."""
         self._log = get_logger()
         self.dropped = 0
         """Packets that did not go back: too many at once, a slot or a port that another took meanwhile, or a Write that failed."""
@@ -107,12 +109,12 @@ class Learning:
 
     def age_s(self, key: Key) -> float:
         """How long we have known an entry, in seconds; one that an earlier run left, since we found it."""
-        return time.monotonic() - self._since.get(key, time.monotonic())
+        return self.now() - self._since.get(key, self.now())
 
     def _note(self, entries: Mapping[Key, Entry]) -> None:
         """Believe that these are there."""
         self._entries.update(entries)
-        self._since.update({key: time.monotonic() for key in entries if key not in self._since})
+        self._since.update({key: self.now() for key in entries if key not in self._since})
 
     # --- the thread
 

@@ -17,6 +17,8 @@ KEEP, LEAVE = 0xFE, 0xFF
 SECONDS = (10, 30, 60, 120, 300, 43200, 120, 120)
 _JUDGED, _JUDGED_ELSE = {6: 5, 17: 3, 132: 4}, 1
 """Timeouts, by protocol, of what a flow that is judged again is found by: the pipeline's own was given to the epochs before."""
+_EPOCHS_BEFORE, _SOON, _EPOCH_MASK = 4, 0, (1 << 32) - 1
+"""What a flow that is judged again has of that many policies before runs out in ten seconds (`k8s_p4/p4/core/pipeline.p4`)."""
 _HALF = (1 << 64) - 1
 
 
@@ -84,6 +86,8 @@ def _judged(told: Mapping[str, int]) -> Iterator[Wish]:
         judged = {**key, "epoch": told["epoch"]}
         yield Wish(f"judged_{_family(told)}", judged, timeout, "is_judged")
         yield Wish(f"judged_{_family(told)}", judged, timeout)
+        for before in range(1, _EPOCHS_BEFORE + 1) if told["rejudged"] else ():
+            yield Wish(f"judged_{_family(told)}", {**key, "epoch": told["epoch"] - before & _EPOCH_MASK}, _SOON)
 
 
 def _slots(told: Mapping[str, int]) -> Iterator[Wish]:

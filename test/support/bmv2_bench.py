@@ -24,7 +24,8 @@ _WAY_SHIFT = 18
 """Where the way to a list stands in the slot that is told."""
 _SHORTEST = 14
 """A link carries no frame without an Ethernet header."""
-_FLOW_EVENTS = 4
+_SMALL = ("drops", "rejects", "flows")
+"""Counters that are cleared as a whole."""
 STAGES = tuple(name.removesuffix(".hits") for name in COUNTERS if name.endswith(".hits"))
 
 
@@ -52,10 +53,12 @@ class Bmv2Bench:
         assert isinstance(switch.learning, Hearing)
         self._learning = switch.learning
         self._kept = Kept(switch.learning)
+        switch.learning.now = self.time
         self._ports: dict[str, int] = {}
         self._counted = counted
-        for counter, index in self._counted:
-            assert switch.client.clear_counters(COUNTERS[counter][0], [index]) == [None]
+        for name in {*_SMALL, *(counter for counter, _ in counted)}:
+            indices = range(COUNTERS[name][1]) if name in _SMALL else {index for counter, index in counted if counter == name}
+            assert not any(switch.client.clear_counters(COUNTERS[name][0], indices))
         self._counted.clear()
         received(self._all, 0.0)
 
@@ -71,6 +74,10 @@ class Bmv2Bench:
                 raise AssertionError(f"more than {len(self._ports_of)} ports")
             self._ports[name] = number
         return self._ports[name]
+
+    def describe(self) -> dict[str, str]:
+        """Nothing is told."""
+        return {}
 
     # --- what was learned
 
@@ -145,7 +152,6 @@ class Bmv2Bench:
 
     def _note(self, told: Mapping[str, int]) -> None:
         """Note where something was counted: counters outlive the entries."""
-        self._counted |= {("drops", told["reason"]), ("rejects", told["reject"])} | {("flows", event) for event in range(_FLOW_EVENTS)}
         for stage in STAGES:
             slot = told[f"{stage}_slot"]
             self._counted |= {(f"{stage}.hits", slot & (1 << _WAY_SHIFT) - 1), (f"{stage}.passes", slot >> _WAY_SHIFT)} if slot else set()

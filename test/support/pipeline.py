@@ -111,11 +111,8 @@ class Bench:
 
     def forget_learned(self, table: str, chosen: Callable[[str], bool]) -> None:
         """Take entries out of a table that learns, by the name of their action."""
-        learner = self._learner(table)
-        for learned in list(learner.live(0)):
-            if chosen(learned.entry[4].p4_name.rpartition(".")[2]):
-                learner.lookup(learned.key, 0)
-                learner.forget()
+        there = self.client.learned(*(name for name in self.client.learned_counts() if name.endswith(f".{table}")))
+        assert self.client.forget_learned([each for each in there if chosen(each.action.rpartition(".")[2])])
 
     def _learner(self, table: str) -> Learner:
         if self._target is None:

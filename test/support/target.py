@@ -15,6 +15,8 @@ from calico_p4.switch import ARCHITECTURES, Switch, connect, embedded
 from k8s_p4.target import serve
 
 PATIENCE_S = 60.0
+ON_BMV2 = os.environ.get("CALICO_P4_TEST_TARGET") == "bmv2"
+"""Whether BMv2 is tested in place of embedded targets. What it does in its own way is in docs/targets.md; a test that meets with it expects that there."""
 MAKES: list[Callable[[], Switch]] = [embedded]
 """What makes a switch; the last one counts."""
 SERVES: list[tuple[str, Callable[[Path], AbstractContextManager[str]]]] = []
@@ -53,7 +55,7 @@ def architecture() -> str:
 
 def embedded_only(why: str) -> pytest.MarkDecorator:
     """Mark a test that reaches into the embedded target: skipped, and this told, where another is tested in its place."""
-    return pytest.mark.skipif(os.environ.get("CALICO_P4_TEST_TARGET") == "bmv2", reason=f"the embedded target's: {why}")
+    return pytest.mark.skipif(ON_BMV2, reason=f"the embedded target's: {why}")
 
 
 def connected(address: str) -> Switch:

@@ -852,12 +852,13 @@ control Pipeline(inout headers_t hdr, inout metadata_t meta) {
                 IS_LEARNED
                 ask_answer.apply(meta);
                 IS_LEARNED
+                LEARNED_BY_THEN(refused)
                 if (refused == 1) {
                     COUNT_LEARNED(flows, FLOW_REFUSED)
                 } else if (meta.rejudged == 1) {
                     COUNT_ONCE(flows, FLOW_JUDGED_AGAIN)
                 } else {
-                    COUNT_LEARNED(flows, FLOW_LEARNED)
+                    COUNT_ONCE(flows, FLOW_LEARNED)
                 }
                 if (meta.rejudged == 1) {
                     FORGET_EPOCH_BEFORE

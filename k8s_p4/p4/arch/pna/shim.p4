@@ -39,8 +39,10 @@
 #define METER(colour, name, index, length) colour = name.dpdk_execute(index, PNA_MeterColor_t.RED, length);
 #define IS_OVER(colour) colour != PNA_MeterColor_t.RED
 // COUNT_ONCE: what a packet that comes twice meets both times. COUNT_LEARNED: whether what should be learned is there.
+// LEARNED_BY_THEN: what has not been learned yet will be, if somebody else does it.
 #define COUNT(name, index) name.count(index);
 #define COUNT_ONCE(name, index) COUNT(name, index)
+#define LEARNED_BY_THEN(refused)
 #define COUNT_LEARNED(name, index) COUNT(name, index)
 
 #endif

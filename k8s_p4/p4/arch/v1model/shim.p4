@@ -36,9 +36,11 @@
     hash(name, HashAlgorithm.crc32, (bit<32>) 0, __VA_ARGS__, (bit<64>) 0x100000000);       \
     result = result ^ name;
 #define COUNTER(name, size) counter(size, CounterType.packets) name
-// What goes to the driver is judged before, and asks whether its entries are there when it comes back.
+// What goes to the driver is judged before, and asks whether its entries are there when it comes back: until then it is
+// counted as if they will be.
 #define COUNT(name, index) name.count(index);
 #define COUNT_ONCE(name, index) if (meta.again == 0) { name.count(index); }
+#define LEARNED_BY_THEN(refused) if (meta.again == 0) { refused = 0; }
 #define COUNT_LEARNED(name, index) if (meta.again == 1) { name.count(index); }
 // 0 green, 1 yellow, 2 red. Bytes are those of the packet as it came, whatever length is said.
 #define COLOUR_T bit<8>
