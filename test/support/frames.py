@@ -69,7 +69,7 @@ def _pseudo(packet: Packet, length: int) -> bytes:
 
 
 def _tcp(packet: Packet) -> bytes:
-    start = struct.pack(">HHIIBBH", packet.sport, packet.dport, 1, 0, 5 << 4, 0x02, 65535)
+    start = struct.pack(">HHIIBBH", packet.sport, packet.dport, 1, 0, 5 << 4, packet.flags, 65535)
     return start + struct.pack(">HH", checksum(_pseudo(packet, 36) + start + b"\0\0\0\0" + PAYLOAD), 0) + PAYLOAD
 
 
@@ -84,7 +84,7 @@ def _sctp(packet: Packet) -> bytes:
 
 
 def _icmp(packet: Packet) -> bytes:
-    start, rest = struct.pack(">BB", packet.icmp_type, packet.icmp_code), struct.pack(">HH", 1, 1) + PAYLOAD
+    start, rest = struct.pack(">BB", packet.icmp_type, packet.icmp_code), struct.pack(">HH", packet.identifier, 1) + PAYLOAD
     covered = _pseudo(packet, 4 + len(rest)) if packet.version == 6 else b""
     return start + struct.pack(">H", checksum(covered + start + b"\0\0" + rest)) + rest
 
@@ -119,6 +119,7 @@ def _parsed(version: int, proto: int, src: str, dst: str, upper: bytes, fragment
     fields: dict[str, int] = {}
     if not fragment and proto in PORT_PROTOCOLS:
         fields = dict(zip(("sport", "dport"), struct.unpack_from(">HH", upper), strict=True))
+        fields |= {"flags": upper[13]} if proto == TCP else {}
     elif not fragment and proto == ICMP_OF[version]:
-        fields = {"icmp_type": upper[0], "icmp_code": upper[1]}
+        fields = {"icmp_type": upper[0], "icmp_code": upper[1], "identifier": int.from_bytes(upper[4:6])}
     return Packet(version, proto, src, dst, fragment=fragment, options=options, ttl=ttl, **fields)

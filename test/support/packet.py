@@ -14,7 +14,7 @@ class Packet:
 
     ``sport`` and ``dport`` are set for TCP, UDP, SCTP and UDP-Lite, ``icmp_type`` and ``icmp_code`` for ICMP in IPv4 and ICMPv6
     in IPv6. ``fragment`` marks a fragment after the first: none of the four is visible then. ``options`` asks for IPv4 options
-    or, in IPv6, a hop-by-hop header, neither of which may change a verdict.
+    or, in IPv6, a hop-by-hop header, neither of which may change a verdict. ``flags`` are TCP's, ``identifier`` is that of an echo.
     """
 
     version: int
@@ -28,6 +28,8 @@ class Packet:
     fragment: bool = False
     options: bool = False
     ttl: int = 64
+    flags: int = 2
+    identifier: int = 1
 
 
 def has_ports(packet: Packet) -> bool:

@@ -47,10 +47,11 @@ class Product:
             self.driver.rest()
         self._bench.settle()
 
-    def send(self, sent: Sent) -> Answered:
-        """Send one packet, the first of its flow; the answer is the replay contract's."""
+    def send(self, sent: Sent, keep: bool = False) -> Answered:
+        """Send one packet; the answer is the replay contract's. ``keep``: flows that were learned count, otherwise it is the first of its flow."""
         where = sent.ingress if sent.ingress in (HOST, UPLINK) else f"interface:{sent.ingress}"
-        return self._bench.send(Entering(0, 0, None, 0.0, {"raw": frame(sent.packet).hex(), "from": where}))
+        fields = {"raw": frame(sent.packet).hex(), "from": where, "flow": "keep" if keep else "new"}
+        return self._bench.send(Entering(0, 0, None, 0.0, fields))
 
     def close(self) -> None:
         """End the switch."""

@@ -38,11 +38,18 @@ class Cluster:
 
     def ask(self, source: Source, address: str, protocol: str, port: int) -> Answer:
         """Return what becomes of a first packet."""
+        claim = self._claim(address, protocol, port)
+        return Answer("none") if claim is None else self._answer(source, *claim[3:], ip_address(address).version)
+
+    def sticky(self, address: str, protocol: str, port: int) -> bool:
+        """Tell whether a client stays with its backend there."""
+        claim = self._claim(address, protocol, port)
+        return claim is not None and claim[4]["spec"].get("sessionAffinity") == "ClientIP"
+
+    def _claim(self, address: str, protocol: str, port: int) -> tuple[str, str, int, str, Json, Json] | None:
+        """The service that has a port of an address: the oldest that asks for it."""
         claims = [claim for service in self._services() for claim in self._claims(service) if claim[:3] == (_same(address), protocol, port)]
-        if not claims:
-            return Answer("none")
-        _, _, _, kind, service, service_port = min(claims, key=lambda claim: _age(claim[4]))
-        return self._answer(source, kind, service, service_port, ip_address(address).version)
+        return min(claims, key=lambda claim: _age(claim[4]), default=None)
 
     def _services(self) -> list[Json]:
         """A proxy leaves alone what has no cluster address, what is a mere name, and what is labelled for another proxy."""
