@@ -192,14 +192,12 @@ class Switch:
 
 def encoded(ops: Sequence[Op]) -> list[bytes]:
     """Return the updates in wire form. Raises RowError for an op that is none of a row."""
-    return [_update(op) for op in ops]
-
-
-def _update(op: Op) -> bytes:
-    kind, table, key, value = op
-    codec: Any = TABLES[table]
-    entry = codec.wire_key(key) if value is None else codec.wire(key, value)
-    return update_head(kind, len(entry)) + entry  # type: ignore[no-any-return]
+    updates = []
+    for kind, table, key, value in ops:
+        codec: Any = TABLES[table]
+        entry = codec.wire_key(key) if value is None else codec.wire(key, value)
+        updates.append(update_head(kind, len(entry)) + entry)
+    return updates
 
 
 @cache

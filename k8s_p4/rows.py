@@ -90,14 +90,13 @@ class Table:
     def _key_encoder(self, head: bytes) -> _Encoder:
         if len(self.fields) == 1 and self.fields[0].kind == "exact":
             return _lone_encoder(head, self.fields[0])
-        return _joined(head, self._field_encoders, self.ternary)
+        return (_ternary_key if self.ternary else _joined)(head, self._field_encoders)
 
     def wire(self, key: Key, value: Value) -> bytes:
         """The wire form of the entry. Raises RowError: unknown action, wrong number of items, a value that does not fit."""
         try:
-            if not self.ternary:
-                return self._match(key) + self._action_encoders[value[0]](value)
-            return self._match(key[:-1]) + self._action_encoders[value[0]](value) + _priority(key[-1])
+            entry = self._match(key) + self._action_encoders[value[0]](value)
+            return entry + _priority(key[-1]) if self.ternary else entry
         except (KeyError, IndexError, OverflowError, TypeError, ValueError, AttributeError) as error:
             raise self._explain(key, value, error) from None
 
@@ -108,9 +107,7 @@ class Table:
     def wire_key(self, key: Key) -> bytes:
         """The wire form of an entry with a key and no action: what a delete needs. Raises as `wire` does."""
         try:
-            if not self.ternary:
-                return self._match(key)
-            return self._match(key[:-1]) + _priority(key[-1])
+            return self._match(key) + _priority(key[-1]) if self.ternary else self._match(key)
         except (IndexError, OverflowError, TypeError, ValueError, AttributeError) as error:
             raise self._explain(key, (), error) from None
 
@@ -162,11 +159,14 @@ class Table:
         return RowError(f"{self.name}: {value[0]}: {len(value) - 1} parameters, not {len(params)}: {value} ({error})")
 
 
-def _joined(head: bytes, encoders: tuple[_Encoder, ...], ternary: bool) -> _Encoder:
-    """Encoder of a key, but for its priority, behind `head`. Raises ValueError for another number of items, and what the encoders raise."""
-    if ternary and len(encoders) > 1:  # what follows a rule's list is mostly what follows another's
-        first, rest = encoders[0], functools.lru_cache(4096)(_joined(b"", encoders[1:], False))
-        return lambda key: head + first(key[0]) + rest(key[1:])
+def _ternary_key(head: bytes, encoders: tuple[_Encoder, ...]) -> _Encoder:
+    """Encoder of a key with a priority, but for that. Raises as `_joined` does."""
+    first, rest = encoders[0], functools.lru_cache(4096)(_joined(b"", encoders[1:]))  # what follows a rule's list is mostly what follows another's
+    return lambda key: head + first(key[0]) + rest(key[1:-1])
+
+
+def _joined(head: bytes, encoders: tuple[_Encoder, ...]) -> _Encoder:
+    """Encoder of a key behind `head`. Raises ValueError for another number of items, and what the encoders raise."""
     return lambda key: head + b"".join([encode(part) for encode, part in zip(encoders, key, strict=True)])
 
 

@@ -100,6 +100,7 @@ class JudgedMachine(Machine):
         for name, array in self.meters.items():
             array.meters = SwxMeters(self.swx, name)
         self._judged = 0
+        self._compare_at = 32
         self.running = False
         for state, learner in self.learners():
             _learn_together(state.spec.name, learner, self)
@@ -153,10 +154,14 @@ class JudgedMachine(Machine):
                     yield f"meter {name}[{index}]: {meter.packets}, {meter.octets}, DPDK: {theirs}"
 
     def _learned(self, now: int) -> Iterator[str]:
-        """From time to time, what was learned: keys, actions, parameters, and when they expire."""
-        for state, learner in self.learners() if self._judged % 32 == 0 else ():
+        """From time to time, the more seldom the more there is, what was learned: keys, actions, parameters, and when they expire."""
+        if self._judged < self._compare_at:
+            return
+        self._compare_at = self._judged + 32
+        for state, learner in self.learners():
             mine = {each.key: (each.entry[4].name, each.entry[1], each.expires) for each in learner.live(now)}
             theirs = {each.key: (each.action, each.params, each.expires) for each in self.swx.learned(state.spec.name, now)}
+            self._compare_at += len(mine)
             for key in mine.keys() | theirs.keys():
                 if (one := mine.get(key)) != (other := theirs.get(key)):
                     yield f"learned in {state.spec.name}, key {key:#x}: {one}, DPDK: {other}"
