@@ -104,7 +104,7 @@ def bounds(fractions: Sequence[float], buckets: int) -> tuple[list[int], list[in
     """
     count = len(fractions)
     even, beyond = buckets / count, max(count - EVEN, 0)
-    fewest, highest = even * (1 - min(TOLERANCE + beyond / 200, 0.5)), even * (1 + min(TOLERANCE + beyond / 500, 0.5))
+    fewest, highest = even * (1 - min(TOLERANCE + beyond / 300, 0.5)), even * (1 + min(TOLERANCE + beyond / 600, 0.5))
     least = [floor(fewest + mine) if beyond else ceil(fewest) for mine in fractions]
     most = [floor(highest + mine) if beyond else floor(highest) for mine in fractions]
     return [max(min(each, floor(even)), 1) for each in least], [max(each, ceil(even)) for each in most]
