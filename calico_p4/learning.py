@@ -22,7 +22,6 @@ PORT: Final = "ingress_port"
 WAITING: Final = 1024
 """Packets that may wait: whoever sends more gets them dropped, as by any full queue."""
 _FAMILIES: Final = ("_v4", "_v6")
-_FULL: Final = "RESOURCE_EXHAUSTED"
 
 Key = tuple[str, tuple[int, ...]]
 
@@ -69,6 +68,7 @@ class Learning:
         """Entries that ran out, by table."""
         self.refused = 0
         """Entries for which there was no room. Their packets go back: they were accepted, and so will the next ones be, one by one."""
+        self._warned: set[tuple[str, str]] = set()
 
     def start(self) -> None:
         """Find out what an earlier run left there, and begin. Raises TargetError."""
@@ -157,13 +157,18 @@ class Learning:
             self._see_to([(key[0], error) for key, error in zip(due, errors, strict=True) if error is not None])
 
     def _see_to(self, errors: Sequence[tuple[str, str]]) -> None:
-        """What to do about updates that were not carried out, by table: a full one is none of the packet's fault."""
-        full = [error for _, error in errors if error.startswith(_FULL)]
-        self.refused += len(full)
-        if wrong := {self.tables[alias].preamble.id for alias, error in errors if misjudged(error)}:
-            self._read(wrong)
-        if len(full) < len(errors):
-            raise TargetError(", ".join(f"{alias}: {error}" for alias, error in errors if not error.startswith(_FULL)))
+        """What to do about updates that were not carried out, by table: a full one is none of the packet's fault.
+
+        Which error that is can't be gone by: PI, in front of BMv2, says UNKNOWN. So only what speaks of a wrong belief keeps the packet back.
+        """
+        wrong = [(alias, error) for alias, error in errors if misjudged(error)]
+        self.refused += len(errors) - len(wrong)
+        for alias, error in {*errors} - {*wrong} - self._warned:
+            self._log.warning("entry refused, flows are judged packet by packet", table=alias, error=error)
+            self._warned.add((alias, error))
+        if wrong:
+            self._read({self.tables[alias].preamble.id for alias, _ in wrong})
+            raise TargetError(", ".join(map(": ".join, wrong)))
 
     def _grant(self, wish: Wish, changes: dict[Key, Entry]) -> None:
         key = self._key(wish.table, wish.key)

@@ -29,7 +29,7 @@ def told(**fields: int) -> dict[str, int]:
     return dict.fromkeys(FIELDS, 0) | first | fields
 
 
-FULL, THERE = "RESOURCE_EXHAUSTED: Table is full", "ALREADY_EXISTS: Match entry exists"
+FULL, THERE = "UNKNOWN: Error when adding match entry to target", "ALREADY_EXISTS: Match entry exists"
 
 
 class Target:

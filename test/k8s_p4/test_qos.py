@@ -12,6 +12,7 @@ from k8s_p4.schema import METERS
 from test.support.nat import service
 from test.support.pipeline import Bench
 from test.support.talk import HOST, ONE, REMOTE, TWO, Party, Talk
+from test.support.target import architecture
 from translator.qos import limits, meters
 
 ALLOW, ESTABLISHED, RATE = Reason.POLICY_ALLOW, Reason.ESTABLISHED, Reason.RATE
@@ -91,10 +92,10 @@ def test_bandwidth(talk: Talk, bench: Bench, direction: str) -> None:
 
 
 def test_values_beyond_32_bits(talk: Talk, bench: Bench) -> None:
-    """400 Gbit/s, the burst that Felix gives unless configured, and a packet rate of 5,000,000,000."""
+    """400 Gbit/s, the burst that Felix gives unless configured, and a packet rate of 5,000,000,000. PI, in front of BMv2, refuses such bursts."""
     controls = QoSControls(EgressBandwidth=400_000_000_000, EgressBurst=4_294_967_296, EgressPacketRate=5_000_000_000, EgressPacketBurst=6_000_000_000)
-    limit(bench, 1, controls)
     assert dict(meters(controls)) == {"egress_bytes": (50_000_000_000, 536_870_912) * 2, "egress_packets": (5_000_000_000, 6_000_000_000) * 2}
+    limit(bench, 1, controls if architecture() == "pna" else controls._replace(EgressPacketBurst=4_000_000_000))
     assert bench.switch.client.read_meters(METERS["egress_bytes"][0]) == {1: (50_000_000_000, 536_870_912) * 2}
     assert passed(talk, ONE, TWO, 50) == 50
 
@@ -121,7 +122,7 @@ def test_a_meter_without_a_rate_is_none(talk: Talk, bench: Bench) -> None:
     assert bench.switch.client.write_meters([(METERS["egress_packets"][0], 1, None)]) == [None]
     assert passed(talk, ONE, TWO, 5) == 5
     (refused,) = bench.switch.client.write_meters([(METERS["egress_packets"][0], 4096, (1, 1, 1, 1))])
-    assert refused is not None and "OUT_OF_RANGE" in refused
+    assert refused is not None and ("OUT_OF_RANGE" in refused or architecture() != "pna")
 
 
 # --- connections
@@ -185,7 +186,7 @@ def test_of_many_places_nearly_all_are_found(bench: Bench) -> None:
     talk = Talk(bench, 4)
     most(bench, 1, QoSControls(EgressMaxConnections=300))
     told = [talk.udp(ONE, REMOTE, sport) for sport in range(1000, 1400)]
-    assert told[:200].count(ALLOW) == 200
+    assert told[:200].count(ALLOW) >= (200 if architecture() == "pna" else 195), "which places are tried is a hash, and that the target's"
     assert 270 <= told.count(ALLOW) <= 300
 
 

@@ -26,6 +26,7 @@ from calico_p4.switch import Switch, connect, pipeline_cookie
 from k8s_p4 import artefacts
 from k8s_p4.p4rt import p4r
 from k8s_p4.rows import TABLES
+from k8s_p4.schema import METERS
 from test.support import bmv2_clock
 from test.support.bmv2_bench import Bmv2Bench, Hearing
 from test.support.bmv2_told import Told
@@ -129,6 +130,8 @@ class Bmv2:
         self.namespace = Namespace(ports)
         self.current: Switch | None = None
         """Who connected last."""
+        self.program = b""
+        """What a connection that swept it put there last."""
         self.counted: set[tuple[str, int]] = set()
         """Where something was counted: counters outlive the entries."""
         self.address = address_in(folder or Path(self._folder.name))
@@ -136,6 +139,7 @@ class Bmv2:
 
     def start(self) -> None:
         """Start the process; it has no program and no entries."""
+        self.program = b""
         with contextlib.suppress(FileNotFoundError):
             Path(self.address.removeprefix("unix:")).unlink()
         interfaces = [word for n in range(1, len(self.namespace.sockets) + 1) for word in ("-i", f"{n}@p{n}")]
@@ -179,14 +183,30 @@ class Bmv2Switch(Switch):
         """As `Switch.prepare`."""
         super().prepare(replace_pipeline)
         if self._sweep:
-            assert self.learning is not None
-            self.learning.forget()
-            there = list(self.client.read_tables([table.id for table in TABLES.values()]))
-            for entry in there:
-                entry.ClearField("action")
-            for at in range(0, len(there), 1000):
-                assert not any(self.client.write_entities(p4r.Update.DELETE, there[at : at + 1000]))
+            self._load()
+            self._delete_all()
             self.fresh = True
+
+    def _load(self) -> None:
+        """Put the program there once more if a test has changed it, or the one before had."""
+        info, config = self.program()
+        if self._bmv2.program != config:
+            self.client.set_pipeline(info, config, pipeline_cookie())
+            self._bmv2.program = config
+            self._bmv2.counted.clear()
+            self._learn()
+
+    def _delete_all(self) -> None:
+        """Take away rows, what was learned, and meters."""
+        assert self.learning is not None
+        self.learning.forget()
+        there = list(self.client.read_tables([table.id for table in TABLES.values()]))
+        for entry in there:
+            entry.ClearField("action")
+        for at in range(0, len(there), 1000):
+            assert not any(self.client.write_entities(p4r.Update.DELETE, there[at : at + 1000]))
+        limits = [(number, index, None) for number, _size in METERS.values() for index in self.client.read_meters(number)]
+        assert not any(self.client.write_meters(limits))
 
     def p4info(self) -> Any:
         """With what the program tells the driver, and us."""

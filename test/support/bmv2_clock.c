@@ -1,6 +1,7 @@
 // The time of day of simple_switch_grpc, as a test sets it: what its entries age by. Loaded before the C library (LD_PRELOAD); the file that
 // BMV2_CLOCK names holds the nanoseconds since 1970, and time stands still between two writes to it. Waits that end at a
 // time of day end when that time is reached. gRPC goes by the machine's time: it waits in a way of its own, and would ask without end.
+// Meters go by C++'s steady clock; what calls that from the program itself, and not from one of its libraries, are they.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -21,29 +22,37 @@
 
 #define LIBRARIES 256
 
-static struct { uintptr_t start, end; } grpc[LIBRARIES];
-static int libraries;
+struct range { uintptr_t start, end; };
+
+static struct range grpc[LIBRARIES], program[LIBRARIES];
+static int libraries, pieces;
 static volatile int64_t *now;
 static int (*get_time)(clockid_t, struct timespec *);
 static int (*wait_until)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
 
 static int note(struct dl_phdr_info *library, size_t size, void *data) {
     const char *name = library->dlpi_name;
-    if (strstr(name, "libgpr") || strstr(name, "libgrpc") || strstr(name, "libabsl"))
-        for (int n = 0; n < library->dlpi_phnum; n++)
-            if (library->dlpi_phdr[n].p_flags & PF_X && libraries < LIBRARIES) {
-                grpc[libraries].start = library->dlpi_addr + library->dlpi_phdr[n].p_vaddr;
-                grpc[libraries].end = grpc[libraries].start + library->dlpi_phdr[n].p_memsz;
-                libraries++;
-            }
+    int of_grpc = strstr(name, "libgpr") || strstr(name, "libgrpc") || strstr(name, "libabsl");
+    struct range *found = of_grpc ? grpc : program;
+    int *count = of_grpc ? &libraries : &pieces;
+    for (int n = 0; n < library->dlpi_phnum && (of_grpc || !*name) && *count < LIBRARIES; n++)
+        if (library->dlpi_phdr[n].p_flags & PF_X) {
+            found[*count].start = library->dlpi_addr + library->dlpi_phdr[n].p_vaddr;
+            found[*count].end = found[*count].start + library->dlpi_phdr[n].p_memsz;
+            ++*count;
+        }
+    return 0;
+}
+
+static int among(struct range *ranges, int count, void *caller) {
+    for (int n = 0; n < count; n++)
+        if ((uintptr_t) caller >= ranges[n].start && (uintptr_t) caller < ranges[n].end)
+            return 1;
     return 0;
 }
 
 static int is_grpc(void *caller) {
-    for (int n = 0; n < libraries; n++)
-        if ((uintptr_t) caller >= grpc[n].start && (uintptr_t) caller < grpc[n].end)
-            return 1;
-    return 0;
+    return among(grpc, libraries, caller);
 }
 
 __attribute__((constructor)) static void start(void) {
@@ -63,6 +72,15 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
     time->tv_sec = *now / SECOND;
     time->tv_nsec = *now % SECOND;
     return 0;
+}
+
+// std::chrono::steady_clock::now()
+int64_t _ZNSt6chrono3_V212steady_clock3nowEv(void) {
+    struct timespec time;
+    if (now && among(program, pieces, __builtin_return_address(0)))
+        return *now;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * SECOND + time.tv_nsec;
 }
 
 static int wait_till(pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *end, void *caller) {

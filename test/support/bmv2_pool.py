@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator
 
 from calico_p4 import switch
-from test.support.bmv2 import Bmv2, Bmv2Switch
-from test.support.target import MAKES
+from test.support.bmv2 import Bmv2, Bmv2Switch, served
+from test.support.target import MAKES, SERVES
 
 MOST = 6
 """Switches that run at once. Whoever needs one more gets the one that was taken first: of a test that left it open."""
@@ -42,10 +42,12 @@ def in_place_of_embedded() -> Iterator[None]:
     """Whoever asks for an embedded switch from now on, the product included, gets one of BMv2's."""
     pool, embedded = Pool(), switch.embedded
     MAKES.append(pool.take)
+    SERVES.append(("v1model", served))
     switch.embedded = pool.take
     try:
         yield
     finally:
         MAKES.pop()
+        SERVES.pop()
         switch.embedded = embedded
         pool.close()
