@@ -27,7 +27,7 @@ from test.support.gen_packets import Sent
 from test.support.mutants import MUTANTS
 from test.support.product import on_embedded, on_model
 from test.support.stream import save
-from test.support.trial import Failure, Make, Shape, Tally, minimised, trial
+from test.support.trial import TALKING, WORKLOADS, Failure, Make, Shape, Tally, minimised, trial
 
 SEED = int(os.environ.get("CALICO_P4_SEED") or SystemRandom().randrange(1 << 32))
 CLUSTERS = int(os.environ.get("CALICO_P4_CLUSTERS") or 0)
@@ -45,11 +45,12 @@ def test_generated_clusters(make: Make, tmp_path: Path, told: list[str]) -> None
 def run(make: Make, tmp_path: Path) -> Tally:
     """Run trials until the time, or the number asked for, is up. Fails with a minimised example."""
     tally, start = Tally(), time.monotonic()
+    play = TALKING if make is on_embedded else WORKLOADS
     while tally.clusters < CLUSTERS if CLUSTERS else tally.clusters < 10 or time.monotonic() - start < BUDGET_SECONDS:
         try:
-            trial(SEED + tally.clusters, make, Shape(), tally)
+            trial(SEED + tally.clusters, make, Shape(play=play), tally)
         except Failure as failure:
-            small = minimised(failure, make)
+            small = minimised(failure, make, play=play)
             report(small, tmp_path)
             pytest.fail(f"{text_of(small)}\nfirst seen: {failure}", pytrace=False)
     return tally

@@ -49,9 +49,12 @@ class Product:
 
     def send(self, sent: Sent, keep: bool = False) -> Answered:
         """Send one packet; the answer is the replay contract's. ``keep``: flows that were learned count, otherwise it is the first of its flow."""
-        where = sent.ingress if sent.ingress in (HOST, UPLINK) else f"interface:{sent.ingress}"
-        fields = {"raw": frame(sent.packet).hex(), "from": where, "flow": "keep" if keep else "new"}
-        return self._bench.send(Entering(0, 0, None, 0.0, fields))
+        return self.send_frame(frame(sent.packet), sent.ingress, keep)
+
+    def send_frame(self, data: bytes, ingress: str, keep: bool = False) -> Answered:
+        """Send a frame, as ``send`` does a packet."""
+        where = ingress if ingress in (HOST, UPLINK) else f"interface:{ingress}"
+        return self._bench.send(Entering(0, 0, None, 0.0, {"raw": data.hex(), "from": where, "flow": "keep" if keep else "new"}))
 
     def close(self) -> None:
         """End the switch."""

@@ -10,9 +10,9 @@ from random import Random
 from typing import NamedTuple
 
 from felix_proto import types as felix
-from test.support import gen_cluster, gen_packets, gen_stream
+from test.support import gen_cluster, gen_packets, gen_stream, gen_talk
 from test.support.compare import differences
-from test.support.evaluator import Answer, judge
+from test.support.evaluator import ALLOW, Answer, judge
 from test.support.gen_cluster import Cluster
 from test.support.gen_packets import Sent
 from test.support.minimise import minimise
@@ -24,15 +24,17 @@ Make = Callable[[], Product]
 
 
 class Play(NamedTuple):
-    """What is generated, and who says what must become of packets."""
+    """What is generated, and who says what must become of packets. ``talks``: what is let pass is followed by what belongs to its flow (`gen_talk.py`)."""
 
     cluster: Callable[[Random], Cluster]
     change: Callable[[Random, Cluster], str]
     packet: Callable[[Random, World], Sent]
     judge: Callable[[World, Packet, str], Answer]
+    talks: bool = False
 
 
 WORKLOADS = Play(gen_cluster.cluster, gen_cluster.change, gen_packets.packet, judge)
+TALKING = WORKLOADS._replace(talks=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Tally:
     clusters: int = 0
     packets: int = 0
     flushes: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 def trial(seed: int, make: Make, shape: Shape, tally: Tally, scratch: Make = on_model, rng: Random | None = None) -> None:
@@ -108,16 +110,31 @@ def _script(rng: Random, shape: Shape, world: World) -> Iterator[tuple[list[feli
 def _judge_packets(rng: Random, product: Product, world: World, shape: Shape, tally: Tally, seed: int, flushes: list[list[felix.Payload]]) -> None:
     for _ in range(shape.packets):
         sent = shape.play.packet(rng, world)
-        found = judged(product, world, sent, shape.play)
-        tally.packets += 1
+        found = judged(product, world, sent, shape.play, tally)
         if found:
             raise Failure(seed, flushes, sent, found)
 
 
-def judged(product: Product, world: World, sent: Sent, play: Play = WORKLOADS) -> list[str]:
-    """Send a packet; return how its answer differs from the evaluator's."""
+def _talked(product: Product, world: World, sent: Sent, tally: Tally) -> list[str]:
+    """Go on with a conversation whose first packet was judged right; return how what became of it differs."""
+    answer = judge(world, sent.packet, sent.ingress)
+    if answer.verdict != ALLOW or answer.out is None:
+        return []
+    for step in gen_talk.steps(world, sent, answer.out):
+        tally.packets += 1
+        tally.outcomes[step.what, step.wanted.reason] += 1
+        if found := gen_talk.step_differences(step, product.send_frame(step.frame, step.ingress, keep=True), world):
+            return found
+    return []
+
+
+def judged(product: Product, world: World, sent: Sent, play: Play = WORKLOADS, tally: Tally | None = None) -> list[str]:
+    """Send a packet, and what it begins; return how the first answer that differs does so from the evaluator's."""
+    tally = Tally() if tally is None else tally
     answer = play.judge(world, sent.packet, sent.ingress)
-    return list(differences(answer, product.send(sent), world))
+    tally.packets += 1
+    found = list(differences(answer, product.send(sent), world))
+    return found or (_talked(product, world, sent, tally) if play.talks else [])
 
 
 def _judge_dump(product: Product, world: World, seed: int, flushes: list[list[felix.Payload]], scratch: Make) -> None:
