@@ -89,6 +89,11 @@ class Device:
             raise not_ready("no forwarding pipeline has been set")
         return self.installed
 
+    def clear(self) -> None:
+        """Have no pipeline any more: what it took is free, though a call that has not noticed its end may still know the switch."""
+        with self.lock:
+            self.installed = None
+
     # time
 
     def now(self) -> int:

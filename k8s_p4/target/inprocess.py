@@ -226,8 +226,9 @@ class InProcessTarget:
         self.channel = InProcessChannel(all_handlers(self.device))
 
     def stop(self) -> None:
-        """End all calls; the switch and what is on it are gone with the last reference."""
+        """End all calls; what is on the switch is gone."""
         self.channel.close()
+        self.device.clear()
 
 
 def all_handlers(device: Device, bench: BenchServicer | None = None) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:

@@ -54,9 +54,10 @@ class Server:
         self._grpc.start()
 
     def stop(self) -> None:
-        """End all calls and close the address."""
+        """End all calls and close the address; what is on the switch is gone."""
         self._grpc.stop(grace=None).wait()
         self._interfaces.close()
+        self.device.clear()
         if self.address.startswith("unix:"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.address.removeprefix("unix:"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 
 import grpc
@@ -14,7 +16,7 @@ from google.rpc import code_pb2
 from calico_p4.inspect.capabilities import capabilities
 from k8s_p4 import artefacts
 from k8s_p4.target import EmbeddedClient, InProcessTarget, Options, pack_device_config, unpack_device_config
-from k8s_p4.target.dpdk import build
+from k8s_p4.target.dpdk import build, program
 from k8s_p4.target.engines import FEATURES
 from test.support.dpdk import need_dpdk
 from test.support.judge import small
@@ -167,6 +169,49 @@ def session_library() -> object:
     from k8s_p4.target.dpdk import library
 
     return library.start()
+
+
+@pytest.mark.parametrize("engine", ["embedded", "dpdk"])
+def test_a_switch_that_is_stopped_keeps_no_pipeline(engine: str) -> None:
+    """Whoever still knows the switch, as a call does that has not noticed its end, keeps no gigabytes."""
+    target = InProcessTarget(Options(engine=engine))
+    with opened(target.channel, artefacts.p4info(), CONFIG) as made:
+        assert made.bench.ports() == {} and target.device.installed is not None
+        machine = weakref.ref(target.device.installed.pipeline.machine)
+    target.stop()
+    gc.collect()
+    assert machine() is None
+
+
+class Ring:
+    """Something that knows itself."""
+
+    itself: object
+
+
+@pytest.mark.parametrize(("status", "tries"), [(-12, 2), (-19, 2), (-22, 1)])
+def test_what_nobody_has_any_more_makes_room(status: int, tries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipeline in a ring of references holds its memory until the next collection, which may be long in coming."""
+    seen: list[bool] = []
+    ring = Ring()
+    ring.itself, old = ring, weakref.ref(ring)
+    del ring
+
+    def attempt(*_: object) -> int:
+        seen.append(old() is None)
+        if old() is not None:
+            raise program._Refused("to build the pipeline", status)
+        return 7
+
+    monkeypatch.setattr(program, "_opened", attempt)
+    gc.disable()
+    try:
+        assert program.open_pipeline("p", None, None, Options()) == 7
+    except program._Refused as error:
+        assert tries == 1 and "(error -22)" in str(error)
+    finally:
+        gc.enable()
+    assert seen == [False, True][:tries]
 
 
 def test_the_command(tmp_path: object) -> None:

@@ -11,12 +11,13 @@ from k8s_p4.target.dpdk.library import Actions
 from k8s_p4.target.options import Options
 from k8s_p4.target.spec import Instruction, Spec, Table
 
-_TOO_MUCH = -12  # ENOMEM
+_TOO_MUCH = (-12, -19)
+"""ENOMEM, and ENODEV, which is what becomes of a table that finds no memory (`table_state_build` in lib/pipeline/rte_swx_pipeline.c)."""
 
 
 class _Refused(ValueError):
     def __init__(self, what: str, status: int) -> None:
-        super().__init__(f"pipeline.spec: DPDK refuses {what} (error {status})")
+        super().__init__(f"pipeline.spec: DPDK refuses {what} (error {status}{', for lack of memory' if status in _TOO_MUCH else ''})")
         self.status = status
 
 
@@ -29,7 +30,7 @@ def open_pipeline(name: str, spec: Spec, library: ctypes.CDLL, options: Options)
     try:
         return _opened(name, spec, library, options)
     except _Refused as error:
-        if error.status != _TOO_MUCH:
+        if error.status not in _TOO_MUCH:
             raise
     gc.collect()  # pipelines nobody has any more may still hold the memory
     return _opened(name, spec, library, options)
@@ -38,7 +39,7 @@ def open_pipeline(name: str, spec: Spec, library: ctypes.CDLL, options: Options)
 def _opened(name: str, spec: Spec, library: ctypes.CDLL, options: Options) -> int:
     handle = library.engine_new(name.encode(), SCRATCH.encode(), options.poison, options.real_time)
     if not handle:
-        raise _Refused("to begin a pipeline", _TOO_MUCH)
+        raise _Refused("to begin a pipeline", _TOO_MUCH[0])
     try:
         _Teller(library, handle).tell(spec)
     except _Refused:
