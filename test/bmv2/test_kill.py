@@ -22,7 +22,6 @@ from scapy.layers.l2 import Ether
 
 from calico_p4.p4runtime.errors import TargetError
 from calico_p4.replay import Options, replay
-from felix_proto import types as felix
 from felix_proto.framing import encode_frame
 from k8s_p4.rows import TABLES
 from k8s_p4.schema import COUNTERS
@@ -32,7 +31,7 @@ from test.support.driven import Felix, driver
 from test.support.evaluator import ALLOW, judge
 from test.support.fault_run import stream
 from test.support.gen_packets import Sent
-from test.support.lives import FIRST, LAST, NAME, barred, fresh_felix, settled, states_at, talkers
+from test.support.lives import FIRST, LAST, NAME, barred, fresh_felix, numbered_ports, settled, states_at, talkers
 from test.support.shared import recording_path
 
 SEED = int(os.environ.get("CALICO_P4_SEED") or SystemRandom().randrange(1 << 32))
@@ -42,19 +41,12 @@ _GONE = bmv2.missing()
 pytestmark = pytest.mark.skipif(bool(_GONE), reason=_GONE or "-")
 
 
-def ports() -> list[dict[str, Any]]:
-    """A ports file with a number for every interface there ever is."""
-    workloads = {payload.endpoint.name for _, payload in stream(NAME) if isinstance(payload, felix.WorkloadEndpointUpdate)}
-    kinds = [("host", "host"), ("eth0", "uplink"), *((name, "workload") for name in sorted(workloads))]
-    return [{"name": name, "kind": kind, "number": number} for number, (name, kind) in enumerate(kinds, 1)]
-
-
 class Wire:
     """Frames into the switch's ports. Every one of them leaves, or is counted as dropped, or waits for a driver."""
 
     def __init__(self, made: bmv2.Bmv2) -> None:
         self._sockets = made.namespace.sockets
-        self._numbers = {port["name"]: port["number"] for port in ports()}
+        self._numbers = {port["name"]: port["number"] for port in numbered_ports()}
         self._reader = bmv2.connect(made.address, bmv2.WAIT_S, architecture="v1model")
         self.lock = Lock()
 
@@ -157,8 +149,8 @@ def go_on(connections: Sequence[Connection], when: str) -> None:
 
 def test_a_driver_on_a_switch_that_learns_nothing_is_killed_again_and_again(tmp_path: Path) -> None:
     rng, states, messages = Random(SEED), states_at(), [payload for _, payload in stream(NAME)[:LAST]]
-    (tmp_path / "ports.json").write_text(json.dumps(ports()))
-    with bmv2.served_switch(tmp_path, len(ports()) + 1) as made:
+    (tmp_path / "ports.json").write_text(json.dumps(numbered_ports()))
+    with bmv2.served_switch(tmp_path, len(numbered_ports()) + 1) as made:
         wire = Wire(made)
         watch, ends, connections = Watch(wire), talkers(states), []
         watch.start()

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from threading import Event, Thread
 
 import pytest
@@ -21,9 +22,13 @@ from datastore.allocator import Allocator
 from felix_proto.decode import Decoder
 from felix_proto.recordings import read_recording
 from k8s_p4.rows import TABLES
-from test.support import bmv2
+from test.support import bmv2, gen_packets
+from test.support.frames import frame
+from test.support.lives import FIRST, numbered_ports, states_at
 from test.support.shared import RECORDINGS, shared_recordings
 
+DEATHS = (3, 23, 43, 120, 240)
+"""Before which Writes the switch dies; after the later ones connections stood."""
 ALL = os.environ.get("CALICO_P4_BMV2_RECORDINGS") == "all"
 PATHS = shared_recordings() if ALL else sorted(RECORDINGS.glob("*.felixstream*"))
 _GONE = bmv2.missing()
@@ -39,8 +44,8 @@ def _switch() -> Iterator[bmv2.Bmv2]:
 def play(path: Path, driver: Driver) -> None:
     """Give a driver a whole recording."""
     decoder = Decoder()
-    for frame in read_recording(str(path)):
-        driver.apply(decoder.decode(frame).payload)
+    for each in read_recording(str(path)):
+        driver.apply(decoder.decode(each).payload)
     driver.sync()
     driver.rest()
 
@@ -80,36 +85,49 @@ def test_a_recording(path: Path, switch: bmv2.Bmv2, tmp_path: Path, capsys: pyte
 
 
 def test_a_switch_that_is_killed_under_load_converges(switch: bmv2.Bmv2) -> None:
-    """It dies before the driver's 3rd, 23rd and 43rd Write, which change rows while frames go in; in the end all rows are there, and were written."""
-    driver = Driver(connect(switch, sweep=True), Allocator())
+    """It dies before some of the driver's Writes, which change rows while flows begin; in the end all rows are there, and were written.
+
+    What was learned is gone with each death, and the next switch's flows are learned from nothing.
+    """
+    driver = Driver(connect(switch, sweep=True), Allocator(), numbered_ports())
     written = itertools.count(1)
-    driver.before_write = lambda: switch.kill() if next(written) in (3, 23, 43) else None
-    load, decoder, deaths = Load(switch), Decoder(), 0
+    driver.before_write = lambda: switch.kill() if next(written) in DEATHS else None
+    load, decoder, deaths, learned = Load(switch), Decoder(), 0, []
     load.start()
-    for frame in read_recording(str(next(path for path in PATHS if path.name == "churn.felixstream"))):
-        driver.apply(decoder.decode(frame).payload)
+    for each in read_recording(str(next(path for path in PATHS if path.name == "churn.felixstream"))):
+        driver.apply(decoder.decode(each).payload)
         try:
             driver.sync()
         except TargetError:
             deaths += 1
+            learned.append(driver._switch.learning.learned)
             switch.start()
-            driver.attach(connect(switch))
+            again = connect(switch)
+            assert again.learning is not None and again.learning.entries() == {}
+            driver.attach(again)
     driver.rest()
     load.stop()
-    assert deaths == 3 and driver.converged and there(driver._switch) == rows(driver)
+    assert deaths == len(DEATHS) and driver.converged and there(driver._switch) == rows(driver)
+    assert sum(learned) > 0 < driver._switch.learning.learned, "no flow began while there was load"
 
 
 class Load(Thread):
-    """Frames into every port of the switch, as fast as one thread sends them."""
+    """Packets of `churn`'s endpoints, some of which begin flows, and damaged ones, as fast as one thread sends them."""
 
     def __init__(self, switch: bmv2.Bmv2) -> None:
         super().__init__(daemon=True)
         self._sockets, self._ended = switch.namespace.sockets, Event()
+        rng, states = Random(1), states_at()
+        drawn = (gen_packets.packet(rng, rng.choice(states[FIRST:])) for _ in range(400))
+        numbers = {port["name"]: port["number"] for port in numbered_ports()} | {"uplink": 2}
+        self._frames = [(numbers[one.ingress], frame(one.packet)) for one in drawn if one.ingress in numbers]
+        self._frames += [(number, bytes(12) + b"\x08\x00" + bytes(46)) for number in (1, 2, 3, 4)]
 
     def run(self) -> None:
         while not self._ended.wait(0.001):
-            for each in self._sockets[:4]:
-                each.send(bytes(12) + b"\x08\x00" + bytes(46))
+            for number, data in self._frames:
+                self._sockets[number - 1].send(data)
+                self._ended.wait(0.0002)
 
     def stop(self) -> None:
         self._ended.set()

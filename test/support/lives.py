@@ -41,6 +41,13 @@ def fresh_felix(place: int) -> bytes:
     return b"".join(encode_frame(each.payload) for each in [*(each for each, _ in said), in_sync])
 
 
+def numbered_ports() -> list[dict[str, Any]]:
+    """A ports file with a number for every interface there ever is: 1 is the node, 2 the uplink."""
+    workloads = {payload.endpoint.name for _, payload in stream(NAME) if isinstance(payload, felix.WorkloadEndpointUpdate)}
+    kinds = [("host", "host"), ("eth0", "uplink"), *((name, "workload") for name in sorted(workloads))]
+    return [{"name": name, "kind": kind, "number": number} for number, (name, kind) in enumerate(kinds, 1)]
+
+
 def settled(process: Felix, endpoints: int) -> None:
     """Wait until all endpoints are told to be there, and what is deleted late is deleted."""
     process.until(lambda: len(process.statuses()) == endpoints)
