@@ -1,7 +1,8 @@
 """Generated clusters with services, floating addresses and pools that masquerade, and packets that belong to flows: what becomes of each, every byte
 of what leaves, and which rule decided, against references of their own (`translated_model`, `evaluator`, `service_reference`).
 
-The environment chooses: CALICO_P4_SEED=N, by default 1 (cluster K of a run has the seed N + K), and CALICO_P4_CLUSTERS=N, by default 6, of 200 packets each.
+The environment chooses: CALICO_P4_SEED=N, by default 1 (cluster K of a run has the seed N + K), and CALICO_P4_CLUSTERS=N, by default 6, with
+CALICO_P4_PACKETS=N, by default 50, after each of four flushes.
 """
 
 from __future__ import annotations

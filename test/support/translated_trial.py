@@ -5,6 +5,7 @@ Everything follows from a seed. What a packet may be changed into is compared to
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from random import Random
@@ -18,7 +19,8 @@ from test.support.product import Answered, Product, on_embedded
 from test.support.translated_model import Flow, Option, TranslatedModel
 from test.support.world import World
 
-FLUSHES, PACKETS = 4, 50
+FLUSHES, PACKETS = 4, int(os.environ.get("CALICO_P4_PACKETS") or 50)
+"""Packets after each flush: with more of them a table of flows is fuller."""
 
 
 class Difference(AssertionError):
