@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,17 +13,20 @@ from scapy.layers.l2 import Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
+from calico_p4.switch import embedded
 from felix_proto.types import PortRange, Rule
 from k8s_p4.reasons import Reason
 from test.support.cluster import ROUTER_MAC, SWITCH_MAC, VNI, Arrival, Cluster, Member, Pod
 from test.support.conversation import rewritten
 from test.support.shared import ROOT
+from test.support.target import MAKES
 from test.support.tunnels import ip
 
 A, B, C = Member("node-a", 1), Member("node-b", 2), Member("node-c", 3, subnet=1)
 CLIENT, SERVER = Pod("client", A, 5, policies=("client",)), Pod("server", B, 6, policies=("server",))
 FAR, BORROWER, STRANGER = Pod("far", C, 7, policies=("server",)), Pod("borrower", C, 9, block=B), Pod("stranger", B, 8)
 EVERYBODY = [CLIENT, SERVER, FAR, BORROWER, STRANGER]
+OUTER_PORT = re.compile(r":\d+(?= > [\d.]+:4789 UDP)")
 HTTP, DNS = (PortRange(80, 80),), (PortRange(53, 53),)
 POLICIES = {
     "client": ([Rule("deny", protocol="sctp")], [
@@ -207,4 +211,6 @@ def test_a_node_can_send_for_its_own_pods_only(cluster_of: Callable[..., Cluster
 def test_the_conversation_in_the_documents_is_what_happens() -> None:
     text = (ROOT / "docs" / "conversation.md").read_text()
     assert "VXLAN 4096" in text
-    assert rewritten(text) == text
+    played = rewritten(text)
+    assert OUTER_PORT.sub("", played) == OUTER_PORT.sub("", text)
+    assert played == text or MAKES[-1] is not embedded, "elsewhere another hash gives the outer port"

@@ -178,8 +178,9 @@ def test_an_endpoint_that_goes_before_in_sync_takes_its_port_along():
 
 
 def test_an_endpoint_that_goes_together_with_in_sync_takes_its_port_along():
-    driver = Driver(embedded(), Allocator())
-    driver._connection.prepare()
+    switch = embedded()
+    switch.prepare()
+    driver = Driver(switch, Allocator())
     key = WorkloadEndpointID("k8s", "shop/web", "eth0")
     driver.apply(WorkloadEndpointUpdate(key, WorkloadEndpoint(key, "active", "cali1")))
     driver.sync()
