@@ -7,7 +7,7 @@ import functools
 
 from k8s_p4.target.dpdk.build import DpdkMissing, engine
 
-# Ordinary memory, taken as it is used. The program as it is needs some two gigabytes, and as much again while another takes its place.
+# Ordinary memory, taken as it is used. The program as it is needs some two and a half gigabytes, and as much again while another takes its place.
 _MEGABYTES = 6144
 SENT, DROPPED, SHORT_FRAME = 1, 2, 3
 
