@@ -207,13 +207,13 @@ class Driver:
 
     def _forget_stale(self) -> None:
         """Let the switch forget flows to backends that are gone, once the rows that new flows go by are there."""
-        bench = self._switch.bench
-        if bench is None or not (suspects := self.translator.services.suspects()):
+        flows = self._switch.flows
+        if flows is None or not (suspects := self.translator.services.suspects()):
             return
         try:
-            gone = list(stale(bench.learned(*LEARNERS), suspects))
+            gone = list(stale(flows.learned(*LEARNERS), suspects))
             if gone:
-                self._log.info("stale flows forgotten", entries=bench.forget_learned(gone))
+                self._log.info("stale flows forgotten", entries=flows.forget_learned(gone))
         except grpc.RpcError as error:
             raise raise_target_error(error, "ForgetLearned") from error
 

@@ -21,6 +21,7 @@ from k8s_p4.p4rt import p4i, p4r
 PORT: Final = "ingress_port"
 WAITING: Final = 1024
 """Packets that may wait: whoever sends more gets them dropped, as by any full queue."""
+_FLOW, _SLOT = "flow_", "connection_slot"
 _FAMILIES: Final = ("_v4", "_v6")
 
 Key = tuple[str, tuple[int, ...]]
@@ -58,9 +59,12 @@ class Learning:
         self._told, self._out = headers["packet_in"], {name: number for number, name in headers["packet_out"].items()}
         self._entries: dict[Key, Entry] = {}
         self._since: dict[Key, float] = {}
+        self._slots: dict[Key, tuple[Key, ...]] = {}
+        self._holders: dict[Key, frozenset[Key]] = {}
         self.now: Callable[[], float] = time.monotonic
         """Seconds by which entries get old."""
         self._log = get_logger()
+        self._closed = False
         self.dropped = 0
         """Packets that did not go back: too many at once, a slot or a port that another took meanwhile, or a Write that failed."""
         self.learned = 0
@@ -84,6 +88,7 @@ class Learning:
 
     def close(self) -> None:
         """End; the entries stay."""
+        self._closed = True
         self._client.packet_in.put(None)
 
     def entries(self) -> dict[Key, Entry]:
@@ -98,7 +103,22 @@ class Learning:
         for key in chosen:
             self._entries.pop(key, None)
             self._since.pop(key, None)
+        if free := self._freed(chosen):
+            self.forget(free)
         return len(chosen)
+
+    def _hold(self, changes: Mapping[Key, Entry]) -> None:
+        """Note which flow took which slots. Whoever looks for a slot prolongs those that are taken, so they would never run out."""
+        halves = frozenset(key for key in changes if key[0].startswith(_FLOW))
+        slots = tuple(key for key in changes if key[0] == _SLOT and key not in self._entries)
+        if halves and slots:
+            self._slots.update(dict.fromkeys(halves, slots))
+            self._holders.update(dict.fromkeys(slots, halves))
+
+    def _freed(self, gone: Iterable[Key]) -> list[Key]:
+        """The slots of flows of which nothing is left."""
+        asked = [slot for key in gone for slot in self._slots.pop(key, ())]
+        return [slot for slot in asked if not self._holders[slot] & self._entries.keys()]
 
     def over(self, keys: Iterable[Key]) -> list[Key]:
         """Those of these entries that nothing has hit for their time, by the target's clock; all, if it does not tell. Raises TargetError."""
@@ -128,6 +148,10 @@ class Learning:
             except TargetError as error:
                 self.dropped += 1
                 self._log.warning("not learned", error=str(error))
+            except ValueError:  # gRPC's for a channel that we have closed meanwhile
+                if not self._closed:
+                    raise
+                return
 
     def _take(self, packet: Any) -> None:
         if self._client.packet_in.qsize() > WAITING:
@@ -147,6 +171,7 @@ class Learning:
         changes: dict[Key, Entry] = {}
         for wish in wishes(told):
             self._grant(wish, changes)
+        self._hold(changes)
         there = changes.keys() & self._entries.keys()
         for kind, keys in ((p4r.Update.INSERT, changes.keys() - there), (p4r.Update.MODIFY, there)):
             due = {key: entry for key, entry in changes.items() if key in keys}

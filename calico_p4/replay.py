@@ -265,10 +265,10 @@ class Replay:
         return not_sent(packet, f"due after {when}, and {self._applied} frames were applied")
 
     def _learned(self) -> dict[str, int]:
-        if self._switch.bench is None:
+        if self._switch.flows is None:
             return {}
         with suppress(grpc.RpcError):
-            counts = sorted((table.rpartition(".")[2], number) for table, number in self._switch.bench.learned_counts().items())
+            counts = sorted((table.rpartition(".")[2], number) for table, number in self._switch.flows.learned_counts().items())
             return {table: number for table, number in counts if number}
         return {}
 

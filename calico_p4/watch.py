@@ -30,13 +30,13 @@ def note(metrics: Metrics, driver: Driver, inflow: Inflow, connected: bool, gene
 
 
 def note_flows(metrics: Metrics, switch: Switch) -> None:
-    """Note what became of flows; where the target tells what it learned, also how many entries there are and ran out. Raises TargetError."""
+    """Note what became of flows; where somebody tells what was learned, also how many entries there are and ran out. Raises TargetError."""
     metrics.flows = {event.replace(" ", "_"): count for event, count in flow_events(switch.client).items()}
-    if switch.bench is None:
+    if switch.flows is None:
         metrics.learned = metrics.expired = None
         return
     try:
-        metrics.learned, metrics.expired = _short(switch.bench.learned_counts()), _short(switch.bench.learned_expired())
+        metrics.learned, metrics.expired = _short(switch.flows.learned_counts()), _short(switch.flows.learned_expired())
     except grpc.RpcError as error:
         raise raise_target_error(error, "LearnedCounts") from error
 

@@ -12,6 +12,11 @@ from k8s_p4 import artefacts
 from k8s_p4.p4rt import P4RuntimeStub, p4i, p4r
 from k8s_p4.rows import TABLES
 
+_LEARNED_BY_US: Final = {
+    "who learns": "the driver: first packets come to it and go back",
+    "expiry of what was learned": "told by the target, a second or so late; any look-up prolongs an entry, also by what is denied or is an error about it",
+    "learned entries": "listed by the driver, with their age since it found them; when they were hit last is not told",
+}
 _ABSENT: Final = 0xFFFFFFFF
 """A port that no target has."""
 
@@ -55,7 +60,7 @@ def _bench(switch: Switch) -> dict[str, str]:
         assert switch.bench is not None
         return {what: f"yes, {len(switch.bench.ports())} ports", **dict(sorted(switch.bench.describe().items()))}
     except grpc.RpcError:
-        return {what: "no"}
+        return {what: "no", "clock": "the target's own, which nobody sets"}
 
 
 def _writes(switch: Switch) -> dict[str, str]:
@@ -98,7 +103,8 @@ def _of_p4info(info: Any) -> dict[str, str]:
         "tables": str(len(info.tables)),
         "largest table": max(((table.size, table.preamble.alias) for table in info.tables), default=(0, "none"))[1],
         "learning tables": ", ".join(learning) or "none",
-        "who learns": "the driver: first packets come to it and go back" if needed(info) else "the switch",
+        **(_LEARNED_BY_US if needed(info) else {"who learns": "the switch"}),
+        "hash of flows": "CRC-32 of Ethernet" if info.pkg_info.arch == "v1model" else "CRC-32C (Castagnoli's)",
         "tables that tell of expiry": ", ".join(told) or "none",
         "counters": ", ".join(counters),
         "meters": ", ".join(each.preamble.alias for each in info.meters) or "none",

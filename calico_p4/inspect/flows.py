@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from calico_p4.hits import flow_events
 from calico_p4.inspect.scene import Scene
 from calico_p4.inspect.suggest import Unknown
+from calico_p4.kept import Flows
 from k8s_p4.target.client import Learned
 
 _FAMILIES = {"v4": IPv4Address, "v6": IPv6Address}
@@ -35,8 +36,8 @@ def flows(scene: Scene) -> Iterator[dict[str, Any]]:
 
 def flow_counts(scene: Scene) -> Iterator[dict[str, Any]]:
     """Yield how many flows there are, and what became of new ones: learned, clashed, refused (a full table), expired (both families' halves)."""
-    bench = _bench(scene)
-    live, expired = bench.learned_counts(), bench.learned_expired()
+    keeper = _keeper(scene)
+    live, expired = keeper.learned_counts(), keeper.learned_expired()
     halves = [sum(count for table, count in counts.items() if _is_flow(table)) for counts in (live, expired)]
     assert scene.switch is not None
     for event, count in {**flow_events(scene.switch.client), "live halves": halves[0], "expired halves": halves[1]}.items():
@@ -45,34 +46,34 @@ def flow_counts(scene: Scene) -> Iterator[dict[str, Any]]:
 
 def clear(scene: Scene, address: str | None = None) -> dict[str, int]:
     """Forget all flows, or those that have an address on any side, and that they are closing; return how many of them. Raises Unknown."""
-    bench = _bench(scene)
+    keeper = _keeper(scene)
     if address is not None and not any(_is(address, kind) for kind in _FAMILIES.values()):
         raise Unknown(f"{address!r} is no address")
     chosen = [flow for flow in _all(scene) if address is None or address in _addresses(flow)]
     keys = {(flow.family, *_key(half)) for flow in chosen for half in flow.halves.values()}
-    closing = [each for each in _learned(bench, "closing") if (_family(each), *_key(each)) in keys]
-    bench.forget_learned([*closing, *(half for flow in chosen for half in flow.halves.values())])
+    closing = [each for each in _learned(keeper, "closing") if (_family(each), *_key(each)) in keys]
+    keeper.forget_learned([*closing, *(half for flow in chosen for half in flow.halves.values())])
     return {"flows": len(chosen)}
 
 
-def _bench(scene: Scene) -> Any:
-    if scene.switch is None or scene.switch.bench is None:
+def _keeper(scene: Scene) -> Flows:
+    if scene.switch is None or scene.switch.flows is None:
         raise Unknown("the target does not tell what it has learned")
-    return scene.switch.bench
+    return scene.switch.flows
 
 
 def _is_flow(table: str) -> bool:
     return table.rpartition(".")[2].startswith("flow_")
 
 
-def _learned(bench: Any, kind: str) -> list[Learned]:
-    tables = [table for table in bench.learned_counts() if table.rpartition(".")[2].startswith(f"{kind}_v")]
-    return list(bench.learned(*tables)) if tables else []
+def _learned(keeper: Flows, kind: str) -> list[Learned]:
+    tables = [table for table in keeper.learned_counts() if table.rpartition(".")[2].startswith(f"{kind}_v")]
+    return list(keeper.learned(*tables)) if tables else []
 
 
 def _all(scene: Scene) -> Iterable[Flow]:
-    bench = _bench(scene)
-    return _joined([*_learned(bench, "flow"), *_learned(bench, "closing")])
+    keeper = _keeper(scene)
+    return _joined([*_learned(keeper, "flow"), *_learned(keeper, "closing")])
 
 
 def flow_of(learned: Iterable[Learned], table: str, key: Mapping[str, int]) -> dict[str, Any] | None:

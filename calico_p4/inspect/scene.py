@@ -91,7 +91,7 @@ class Scene:
     @cached_property
     def learned(self) -> list[Learned]:
         """What the switch had learned when this was first asked for; nothing of one that does not tell."""
-        return self.switch.bench.learned() if self.switch is not None and self.switch.bench is not None else []
+        return self.switch.flows.learned() if self.switch is not None and self.switch.flows is not None else []
 
     def glass(self) -> Switch:
         """Return a switch with the target's ports and the entries read back, through which packets can be sent without a trace.

@@ -163,6 +163,17 @@ def test_a_slot_that_another_flow_took_meanwhile_is_refused(learning: Learning) 
     assert not any(40001 in key[1] for key in learning.entries())
 
 
+def test_a_slot_is_free_when_nothing_of_its_flow_is_left(learning: Learning) -> None:
+    learning.learn(told(egress_slot=4, beginning=9))
+    learning.learn(told(egress_slot=5, beginning=9, src_port=40001, new_src_port=50002))
+    first = [key for key in learning.entries() if key[0] == "flow_v4" and {40000, 50001} & {*key[1]}]
+    assert learning.forget(first[:1]) == 1 and {key[1] for key in learning.entries() if key[0] == "connection_slot"} == {(18, 3), (18, 4)}
+    learning.forget(first[1:])
+    assert {key[1] for key in learning.entries() if key[0] == "connection_slot"} == {(18, 4)}
+    learning.learn(told(egress_slot=4, beginning=9, src_port=40002, new_src_port=50003))
+    assert {key[1] for key in learning.entries() if key[0] == "connection_slot"} == {(18, 3), (18, 4)}
+
+
 def test_policy_that_accepts_a_flow_is_noted_by_its_epoch(learning: Learning) -> None:
     learning.learn(told(epoch=7, timeout_judged=3))
     first = {key for key in learning.entries() if key[0] == "judged_v4"}

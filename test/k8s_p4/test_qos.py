@@ -167,6 +167,16 @@ def test_what_ends_makes_room(talk: Talk, bench: Bench) -> None:
     assert talk.tcp(ONE, TWO, "S", 2) == ALLOW
 
 
+def test_who_is_refused_keeps_no_place_taken(talk: Talk, bench: Bench) -> None:
+    most(bench, 1, QoSControls(EgressMaxConnections=1))
+    assert talk.udp(ONE, REMOTE, 1) == ALLOW
+    for _ in range(3):
+        talk.wait(8)
+        assert talk.udp(ONE, REMOTE, 2) == LIMIT
+    talk.wait(7)
+    assert talk.udp(ONE, REMOTE, 2) == ALLOW, "the first was silent for 31 s"
+
+
 def test_an_answer_keeps_the_place_too(talk: Talk, bench: Bench) -> None:
     """Of both ends; and what is denied or masqueraded in vain holds none for long."""
     most(bench, 1, QoSControls(EgressMaxConnections=1))

@@ -115,6 +115,9 @@ class Bmv2Bench:
             return
         self._clock.set(self._start + round(now * SECOND))
         end = time.monotonic() + _WAIT_S
+        while not self._clock.settled():
+            assert time.monotonic() < end, f"{_WAIT_S:g} s and bmv2 still looks for what ran out"
+            time.sleep(0.001)
         while over := self._learning.over(self._learning.entries()):
             assert time.monotonic() < end, f"{_WAIT_S:g} s and not told that they ran out: {over}"
             time.sleep(0.005)

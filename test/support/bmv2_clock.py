@@ -25,9 +25,9 @@ class Clock:
         """Build what is preloaded in a folder of the test's own."""
         self._library, self._path = folder / "clock.so", folder / "clock"
         subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", self._library, SOURCE, "-ldl"], check=True, capture_output=True)
-        self._path.write_bytes(bytes(8))
+        self._path.write_bytes(bytes(16))
         with self._path.open("r+b") as file:
-            self._shared = mmap.mmap(file.fileno(), 8)
+            self._shared = mmap.mmap(file.fileno(), 16)
         self.set(time.time_ns())
 
     def environment(self) -> list[str]:
@@ -37,10 +37,19 @@ class Clock:
     @property
     def now(self) -> int:
         """The time it is."""
-        found: int = struct.unpack("q", self._shared)[0]
-        return found
+        return self._read()[0]
+
+    def _read(self) -> tuple[int, int]:
+        now, until = struct.unpack("qq", self._shared)
+        return now, until
 
     def set(self, now: int) -> None:
         """Make it that time; never earlier than it is."""
         assert now >= self.now
-        self._shared[:] = struct.pack("q", now)
+        self._shared[:8] = struct.pack("q", now)
+
+    def settled(self) -> bool:
+        """Whether what ages entries has done so and waits. It must not run while packets hit them: it holds that an entry was hit before it looks
+        at the time, and ends the process if not (`sweep_entries` in src/bm_sim/match_units.cpp)."""
+        now, until = self._read()
+        return until > now
