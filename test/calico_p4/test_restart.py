@@ -41,7 +41,7 @@ def test_without_the_allocators_file_endpoints_are_closed_before_numbers_change_
     original = Switch.write
     with running_target(tmp_path) as address:
         run("churn", address, until=353)
-        monkeypatch.setattr(Switch, "write", lambda self, ops: (writes.append(list(ops)), original(self, ops))[1])
+        monkeypatch.setattr(Switch, "write", lambda self, ops, *more: (writes.append(list(ops)), original(self, ops, *more))[1])
         run("churn.checkpoint-5", address)
     assert {(op.kind, op.table) for op in writes[0]} == {("delete", "egress.binding"), ("delete", "ingress.binding")}
     assert not any(op.table.endswith(".binding") for op in writes[1])

@@ -38,7 +38,7 @@ PORTS = 40
 DROP_PORT = PORTS + 1
 """Where a program that tells sends what it drops."""
 WAIT_S = 60.0
-_TABLE_SIZE = 1 << 14
+_TABLE_SIZE = int(os.environ.get("CALICO_P4_BMV2_TABLES") or 1 << 14)
 _CLONE_NEWNET, _ETH_P_ALL = 0x40000000, 3
 CPU_PORT = 510
 

@@ -4,6 +4,7 @@ A packet may pass if any of the states allows it that Felix went through since t
 with the sets of a flush known on one side only, too). Nothing else may ever pass.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from random import Random
@@ -20,7 +21,7 @@ from felix_proto.recordings import read_recording
 from k8s_p4.rows import TABLES
 from test.support import gen_packets
 from test.support.evaluator import DENY, judge
-from test.support.faulty_target import Clock, Fault, FaultyTarget
+from test.support.faulty_target import Clock, Fault, FaultyTarget, answered
 from test.support.frames import frame
 from test.support.gen_packets import Sent
 from test.support.probes import Third, worlds
@@ -70,23 +71,11 @@ class Guard:
 
     def look(self) -> None:
         """Send the packets that no state allows. Raises Third if one passes."""
-        device = self.target.device  # not by the bench's messages, which take longer than the packet itself
-        if device.installed is None:
-            return
-        learners = [schema.state.learner for schema in device.learners([])]
-        for one, data in self.barred:
-            port = device.ports.get({"uplink": "eth0"}.get(one.ingress, one.ingress))
-            if port is not None:
-                self.looked += 1
-                for learner in learners:
-                    learner.clear()
-                if device.inject(port, data).outputs and not _answers_itself(one):
-                    raise Third(f"allow, though none of {len(self.states)} states allows it: {one}")
-
-
-def _answers_itself(one: Sent) -> bool:
-    """Neighbour solicitations are answered by the switch."""
-    return one.packet.icmp_type == 135 and one.packet.version == 6
+        looked, left = self.target.passing(self.barred)
+        self.looked += looked
+        for one in left:
+            if not answered(one):
+                raise Third(f"allow, though none of {len(self.states)} states allows it: {one}")
 
 
 def _denied(world: World, one: Sent) -> bool:
@@ -100,13 +89,13 @@ def _copy(world: World) -> World:
 class Run:
     """A driver, its faulty target, and the state Felix is in."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, make: Callable[[Clock, int], FaultyTarget] = FaultyTarget, ports: Sequence[Mapping[str, Any]] = ()) -> None:
         self.rng = Random(seed)
         self.clock = Clock()
-        self.target = FaultyTarget(self.clock, seed)
+        self.target = make(self.clock, seed)
         self.allocator = Allocator()
         self.said: list[bytes] = []
-        self.live = Live("faulty", self.allocator, (), self.said.append, clock=self.clock, opener=self.target.open, rng=Random(seed))
+        self.live = Live("faulty", self.allocator, ports, self.said.append, clock=self.clock, opener=self.target.open, rng=Random(seed))
         self.world = World()
         self.guard = Guard(self.rng, self.target)
         self.target.after_write = self.guard.look

@@ -7,11 +7,9 @@ from typing import Any
 import grpc
 from google.rpc import code_pb2
 
-from calico_p4.p4runtime.client import Client
 from k8s_p4.p4rt import p4r
 from k8s_p4.rows import TABLES
-from k8s_p4.target.inprocess import InProcessChannel, InProcessError
-from test.support import mini
+from k8s_p4.target.inprocess import InProcessError
 from test.support.faulty_target import Fault, FaultyTarget, Forward, carry_out, part
 
 INSERT, MODIFY, DELETE = p4r.Update.INSERT, p4r.Update.MODIFY, p4r.Update.DELETE
@@ -71,9 +69,9 @@ class OtherPipeline(Fault):
 
     def begin(self, target: FaultyTarget) -> None:
         target.start_over()
-        stranger = Client(InProcessChannel(target.handlers), 1)
+        stranger = target.client()
         stranger.arbitrate()
-        stranger.set_pipeline(mini.p4info(), mini.device_config(), 4711)
+        stranger.set_pipeline(*target.other_program(), 4711)
         stranger.close()
 
     def write(self, target: FaultyTarget, request: Any, forward: Forward) -> Any:
@@ -90,10 +88,10 @@ class Usurper(Fault):
         self.lasts_s, self._rng = rng.uniform(2, 60), rng
 
     def begin(self, target: FaultyTarget) -> None:
-        self._other = Client(InProcessChannel(target.handlers), 1)
+        self._other = target.client()
         self._other._stand(1 << 64)
         self._other.arbitrate()
-        if target.device.installed is not None:
+        if target.installed:
             for table in ("port", "next_hop"):
                 self._take_one(table)
 

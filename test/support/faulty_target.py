@@ -11,14 +11,22 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, status_pb2
 
+from calico_p4.p4runtime.client import Client
 from calico_p4.p4runtime.errors import TargetLost
 from calico_p4.switch import Switch
 from k8s_p4.p4rt import p4r
 from k8s_p4.target import EmbeddedClient, InProcessTarget, Options, wire
 from k8s_p4.target.inprocess import InProcessChannel, InProcessError, UnaryCallable, all_handlers
+from test.support import mini
+from test.support.gen_packets import Sent
 
 Forward = Callable[[Any], Any]
 WRITE = "/p4.v1.P4Runtime/Write"
+
+
+def answered(one: Sent) -> bool:
+    """Neighbour solicitations are answered by the switch."""
+    return one.packet.icmp_type == 135 and one.packet.version == 6
 
 
 class Clock:
@@ -70,6 +78,43 @@ class FaultyTarget:
         self.handlers = all_handlers(self.device)
         self.bench = EmbeddedClient(InProcessChannel(self.handlers))
 
+    def inner(self) -> Any:
+        """A connection of its own, which no fault gets at."""
+        return InProcessChannel(self.handlers)
+
+    def client(self) -> Client:
+        """Another controller."""
+        return Client(self.inner(), 1)
+
+    def switch(self, channel: Any) -> Switch:
+        """The product's own end of a connection."""
+        return Switch(channel, channel.close)
+
+    @property
+    def installed(self) -> bool:
+        """Whether there is a pipeline."""
+        return self.device.installed is not None
+
+    def other_program(self) -> tuple[Any, bytes]:
+        """P4Info and config of a pipeline that is none of ours."""
+        return mini.p4info(), mini.device_config()
+
+    def passing(self, packets: Sequence[tuple[Sent, bytes]]) -> tuple[int, list[Sent]]:
+        """Send packets, each the first of its flow; returns how many there is a port for, and those that leave."""
+        device = self.device  # not by the bench's messages, which take longer than the packet itself
+        if device.installed is None:
+            return 0, []
+        learners = [schema.state.learner for schema in device.learners([]) if schema.state.learner is not None]
+        sent, left = 0, []
+        for one, data in packets:
+            port = device.ports.get({"uplink": "eth0"}.get(one.ingress, one.ingress))
+            if port is not None:
+                sent += 1
+                for learner in learners:
+                    learner.clear()
+                left += [one] if device.inject(port, data).outputs else []
+        return sent, left
+
     def cut(self) -> None:
         """Break all connections; what is on the switch stays."""
         for channel in self._channels:
@@ -95,7 +140,7 @@ class FaultyTarget:
             raise TargetLost(f"{name}: no P4Runtime server answers there")
         channel = _Channel(self)
         self._channels.append(channel)
-        return Switch(channel, channel.close)
+        return self.switch(channel)
 
     def call(self, channel: "_Channel", path: str, inner: Forward, request: Any, timeout_s: float | None) -> Any:
         """A call of the driver's."""
@@ -127,7 +172,7 @@ class _Channel:
     """One connection."""
 
     def __init__(self, target: FaultyTarget) -> None:
-        self._target, self._inner = target, InProcessChannel(target.handlers)
+        self._target, self._inner = target, target.inner()
         self._gone = False
 
     def cut(self) -> None:
