@@ -137,6 +137,15 @@ def _slice(rng: Random, item: Json, family: int) -> Json:
     }
 
 
+def change_slice(rng: Random, objects: list[Json]) -> Json:
+    """Other endpoints for a service; returns the slice."""
+    place = rng.choice([at for at, item in enumerate(objects) if item["kind"] == "EndpointSlice"])
+    name = objects[place]["metadata"]["labels"]["kubernetes.io/service-name"]
+    owner = next(item for item in objects if item["kind"] == "Service" and item["metadata"]["name"] == name)
+    objects[place] = _slice(rng, owner, 6 if objects[place]["addressType"] == "IPv6" else 4)
+    return objects[place]
+
+
 # --- packets
 
 

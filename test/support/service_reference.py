@@ -46,6 +46,13 @@ class Cluster:
         claim = self._claim(address, protocol, port)
         return claim is not None and claim[4]["spec"].get("sessionAffinity") == "ClientIP"
 
+    def serving(self, address: str, protocol: str, port: int) -> frozenset[tuple[str, int]] | None:
+        """Return the endpoints that still serve there, on any node; None where there is no service."""
+        claim = self._claim(address, protocol, port)
+        if claim is None:
+            return None
+        return frozenset((e["address"], e["port"]) for e in self._endpoints(*claim[4:], ip_address(address).version) if e["ready"] or e["serving"])
+
     def _claim(self, address: str, protocol: str, port: int) -> tuple[str, str, int, str, Json, Json] | None:
         """The service that has a port of an address: the oldest that asks for it."""
         claims = [claim for service in self._services() for claim in self._claims(service) if claim[:3] == (_same(address), protocol, port)]

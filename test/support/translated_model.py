@@ -86,6 +86,23 @@ class TranslatedModel:
             self.lives[gone] = self.lives.get(gone, 0) + 1
         self._there = set(self.world.endpoints)
 
+    def services_changed(self) -> None:
+        """Datagrams do not go on to what no longer serves, and nobody comes back to what is no backend; connections end by themselves."""
+        for key, half in list(self.table.items()):
+            serving = self.services.serving(key.tuple.dst, "UDP", key.tuple.dport) if half.forth and key.tuple.what == "udp" else None
+            if serving is not None and (half.leads.dst, half.leads.dport) not in serving:
+                self._forget(key, half.leads)
+        for client, backend in list(self.affinities.items()):
+            dst, what, port, kind, src = client
+            if backend not in self.services.ask(Source(kind, src), dst, what.upper(), int(port)).backends:
+                del self.affinities[client]
+
+    def _forget(self, key: Key, leads: Tuple) -> None:
+        """A flow, both ways."""
+        back = [other for other, half in self.table.items() if other.tuple == leads.turned() and half.leads == key.tuple.turned()]
+        for gone in {key, *back}:
+            del self.table[gone]
+
     def _life(self, endpoint: felix.WorkloadEndpoint | None) -> Life:
         return (endpoint.id, self.lives.get(endpoint.id, 0)) if endpoint is not None else None
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from random import Random
 
 from datastore.kubernetes_objects import read_object
 from test.support import gen_cluster, gen_stream, gen_translated
 from test.support.compare import differences
 from test.support.frames import frame, parse
-from test.support.gen_translated import Drawn
+from test.support.gen_translated import Drawn, Json
 from test.support.product import Answered, Product, on_embedded
 from test.support.translated_model import Flow, Option, TranslatedModel
 from test.support.world import World
@@ -44,10 +44,7 @@ class Trial:
         outcomes: Counter[str] = Counter()
         kubernetes = self.product.driver.store.kubernetes
         kubernetes.configured = kubernetes.in_sync = True
-        for item in self.drawn.objects:
-            value = read_object(item)
-            assert value is not None
-            kubernetes.put(value)  # type: ignore[arg-type]
+        self.tell(self.drawn.objects)
         try:
             for flush in range(FLUSHES):
                 self.change(flush)
@@ -57,6 +54,13 @@ class Trial:
             self.product.close()
         return outcomes
 
+    def tell(self, objects: Iterable[Json]) -> None:
+        """Kubernetes' objects, new or changed."""
+        for item in objects:
+            value = read_object(item)
+            assert value is not None
+            self.product.driver.store.kubernetes.put(value)
+
     def change(self, flush: int) -> None:
         """The first messages, or some changes."""
         if flush == 0:
@@ -65,8 +69,11 @@ class Trial:
             for _ in range(self.rng.randint(1, 2)):
                 gen_cluster.change(self.rng, self.drawn.cluster)
             messages = gen_stream.flush(self.rng, self.world, self.drawn.cluster)
+            if self.rng.random() < 0.6:
+                self.tell([gen_translated.change_slice(self.rng, self.drawn.objects)])
         self.world.apply_all(messages)
         self.model.follow()
+        self.model.services_changed()
         self.product.flush(messages)
 
     def packet(self) -> str:
