@@ -35,6 +35,7 @@ from test.support import bmv2
 
 ROUNDS, SECONDS = 5, float(os.environ.get("CALICO_P4_BENCH_SECONDS") or 15)
 """So many rounds at least, for so long at least."""
+CORES = sorted(os.sched_getaffinity(0))
 
 
 @contextlib.contextmanager
@@ -65,9 +66,8 @@ def target(engine: str) -> Iterator[Switch]:
 
 def apart(target: int) -> None:
     """Give this process and the target's a core each."""
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) > 1 and os.environ.get("CALICO_P4_BENCH_CORES") != "shared":
-        for process, core in (("self", cores[0]), (str(target), cores[-1])):
+    if len(CORES) > 1 and os.environ.get("CALICO_P4_BENCH_CORES") != "shared":
+        for process, core in (("self", CORES[0]), (str(target), CORES[-1])):
             for thread in Path(f"/proc/{process}/task").iterdir():
                 with contextlib.suppress(ProcessLookupError):  # it ended meanwhile
                     os.sched_setaffinity(int(thread.name), {core})
