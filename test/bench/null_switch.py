@@ -22,7 +22,7 @@ class _Null(grpc.GenericRpcHandler):
 class NullSwitch:
     """Stands in for `calico_p4.switch.Switch`: rows are encoded as they always are and sent to a null gRPC server."""
 
-    bench = client = None
+    bench = client = flows = None
 
     def __init__(self) -> None:
         self.fresh = True

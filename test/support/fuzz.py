@@ -34,7 +34,7 @@ NUMBERS = (0, 1, -1, 2, 4, 6, 17, 58, 255, 256, 65535, 65536, 1 << 31, -(1 << 31
 class Swallow:
     """A switch that takes whatever can be encoded, and has nothing on it."""
 
-    bench = None
+    bench = flows = None
     fresh = True
 
     def __init__(self) -> None:

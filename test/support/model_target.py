@@ -36,7 +36,7 @@ class ModelTarget:
         self.switch = ModelSwitch()
         self.fresh = True
         self.foreign: dict[str, Any] = {}
-        self.bench = ModelBench(self.switch)
+        self.bench = self.flows = ModelBench(self.switch)
         self.on_write: Callable[[], None] = lambda: None
         self.log: list[list[Change]] | None = None
         self._rng = Random(seed)
