@@ -31,6 +31,8 @@ class ModelTarget:
 
     client = None
     """It counts nothing."""
+    flows = None
+    """It learns nothing."""
 
     def __init__(self, seed: int = 0) -> None:
         self.switch = ModelSwitch()
