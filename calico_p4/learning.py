@@ -215,7 +215,8 @@ class Learning:
 
     def _expire(self, notification: Any) -> None:
         """Delete what nothing has hit for its time. One may be told of several times, or have been hit, or learned anew, since it was."""
-        gone = self.over(dict.fromkeys(key for key, _ in map(self._decoded, notification.table_entry)))
+        told = {entry.SerializeToString(): entry for entry in notification.table_entry}
+        gone = self.over(dict.fromkeys(key for key, _ in map(self._decoded, told.values())))
         self.forget(gone)
         self.expired.update(alias for alias, _ in gone)
 
