@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from calico_p4.inspect.capabilities import _of_p4info
 from calico_p4.kept import Kept
 from calico_p4.learning import Learning, Refused, needed
 from calico_p4.p4runtime.errors import TargetError
@@ -99,6 +100,13 @@ def entry(learning: Learning, table: str, **part: int) -> Any:
 
 def test_it_is_asked_for_by_the_p4info() -> None:
     assert needed(INFO) and not needed(artefacts.p4info())
+
+
+def test_capabilities_say_who_learns() -> None:
+    with_driver, without = (_of_p4info(artefacts.p4info(main)) for main in (artefacts.V1MODEL, artefacts.MAIN))
+    assert (with_driver["who learns"].partition(":")[0], without["who learns"]) == ("the driver", "the switch")
+    assert "any look-up prolongs" in with_driver["expiry of what was learned"] and with_driver["hash of flows"] == "CRC-32 of Ethernet"
+    assert "expiry of what was learned" not in without, "the target tells"
 
 
 def test_a_first_packet_gets_both_halves(learning: Learning) -> None:
