@@ -67,6 +67,7 @@ def test_a_driver_is_watched_from_its_start_to_its_readiness(felix: tuple[Felix,
     process.send(stream[-1] + encode_frame(b"\xff\xff"))
     process.until(lambda: get(metrics, "/readyz")[0] == 200)
     process.until(lambda: values(get(metrics, "/metrics")[1])["calico_p4_messages_skipped_total"][()] == 1)
+    process.until(lambda: "calico_p4_rule_hits_total" in values(get(metrics, "/metrics")[1]))  # counters are read in a turn of their own
     found = values(get(metrics, "/metrics")[1])
     assert found["calico_p4_messages_total"]["WorkloadEndpointUpdate",] == 8 and found["calico_p4_in_sync"][()] == 1
     assert found["calico_p4_target_state"]["connected",] == 1 and found["calico_p4_target_state"]["lost",] == 0
