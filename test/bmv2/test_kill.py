@@ -159,11 +159,12 @@ def test_a_driver_on_a_switch_that_learns_nothing_is_killed_again_and_again(tmp_
             with life(tmp_path, made.address) as process:
                 watch.bar(barred(rng, states[surely : end + 1], messages[surely:end]))
                 process.send(fresh_felix(place))
-                if not connections or rng.random() < 0.5:
+                ready = not connections or rng.random() < 0.5
+                if ready:
                     settled(process, len(states[place].endpoints))
                     surely = place
                     watch.bar(barred(rng, states[surely : end + 1], messages[surely:end]))
-                if surely == place and judge(states[place], ends[0].packet, ends[0].ingress).verdict == ALLOW:
+                if ready and judge(states[place], ends[0].packet, ends[0].ingress).verdict == ALLOW:
                     connections.append(Connection(wire, ends, 52000 + len(connections)))
                     connections[-1].open()
                 for each, _ in stream(NAME)[place:end]:

@@ -194,7 +194,6 @@ class Bmv2Switch(Switch):
             self.client.set_pipeline(info, config, pipeline_cookie())
             self._bmv2.program = config
             self._bmv2.counted.clear()
-            self._learn()
 
     def _delete_all(self) -> None:
         """Take away rows, what was learned, and meters."""

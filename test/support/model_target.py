@@ -31,8 +31,6 @@ class ModelTarget:
 
     client = None
     """It counts nothing."""
-    flows = None
-    """It learns nothing."""
 
     def __init__(self, seed: int = 0) -> None:
         self.switch = ModelSwitch()
