@@ -117,8 +117,11 @@ class Learning:
 
     def _freed(self, gone: Iterable[Key]) -> list[Key]:
         """The slots of flows of which nothing is left."""
-        asked = [slot for key in gone for slot in self._slots.pop(key, ())]
-        return [slot for slot in asked if not self._holders[slot] & self._entries.keys()]
+        asked = {slot for key in gone for slot in self._slots.pop(key, ())} & self._holders.keys()
+        free = [slot for slot in asked if not self._holders[slot] & self._entries.keys()]
+        for slot in free:
+            del self._holders[slot]
+        return free
 
     def over(self, keys: Iterable[Key]) -> list[Key]:
         """Those of these entries that nothing has hit for their time, by the target's clock; all, if it does not tell. Raises TargetError."""

@@ -180,6 +180,7 @@ def test_a_slot_is_free_when_nothing_of_its_flow_is_left(learning: Learning) -> 
     assert {key[1] for key in learning.entries() if key[0] == "connection_slot"} == {(18, 4)}
     learning.learn(told(egress_slot=4, beginning=9, src_port=40002, new_src_port=50003))
     assert {key[1] for key in learning.entries() if key[0] == "connection_slot"} == {(18, 3), (18, 4)}
+    assert learning.forget() and not learning.entries() and not learning._slots and not learning._holders, "kept for ever"
 
 
 def test_policy_that_accepts_a_flow_is_noted_by_its_epoch(learning: Learning) -> None:
