@@ -19,7 +19,7 @@ from test.support.lives import NAME, numbered_ports
 
 SEED = int(os.environ.get("CALICO_P4_SEED") or SystemRandom().randrange(1 << 32))
 POINTS = int(os.environ.get("CALICO_P4_FAULT_POINTS") or 0)
-DRAWN = Random(SEED).sample(list(FAULTS), 2)
+DRAWN = 2
 _GONE = bmv2.missing()
 pytestmark = pytest.mark.skipif(bool(_GONE), reason=_GONE or "-")
 
@@ -44,10 +44,18 @@ def undisturbed() -> Run:
     return run
 
 
-@pytest.mark.parametrize("step", range(POINTS or 1))
-@pytest.mark.parametrize("name", FAULTS if POINTS else DRAWN)
-def test_each_fault_ends_converged_or_told(name: str, step: int) -> None:
-    where = (2 * step + 1) / (2 * POINTS) if POINTS else Random(SEED).random()
+def drawn(number: int) -> tuple[str, int, float]:
+    """The fault, its step and how far into the recording it comes, of one of the cases that are drawn; what cases are called may not depend on what is drawn."""
+    rng = Random(SEED)
+    return rng.sample(list(FAULTS), DRAWN)[number], 0, rng.random()
+
+
+ALL = [(name, step, (2 * step + 1) / (2 * POINTS)) for name in FAULTS for step in range(POINTS)]
+
+
+@pytest.mark.parametrize("number", range(len(ALL) or DRAWN), ids=[f"{name}, {step}" for name, step, _ in ALL] or None)
+def test_each_fault_ends_converged_or_told(number: int) -> None:
+    name, step, where = ALL[number] if ALL else drawn(number)
     told = f"{name} at {where:.3f}, CALICO_P4_SEED={SEED}"
     fault = FAULTS[name](Random(SEED + step))
     run = played(SEED + step, fault, round(where * len(stream(NAME))))

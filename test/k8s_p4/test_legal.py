@@ -3,8 +3,10 @@
 import re
 from random import Random
 
+import pytest
+
 from k8s_p4 import artefacts
-from k8s_p4.target import InProcessTarget, pack_device_config, unpack_device_config
+from k8s_p4.target import InProcessTarget, engines, pack_device_config, unpack_device_config
 from k8s_p4.target.dpdk.legal import INDEX, legalise
 from k8s_p4.target.spec import parse
 from test.support.p4target import session
@@ -41,7 +43,8 @@ def test_numbers_go_through_a_field() -> None:
     assert [field.name for field in parse(legal).structs["metadata_t"].fields] == ["port", INDEX]
 
 
-def test_the_same_is_done_to_packets() -> None:
+def test_the_same_is_done_to_packets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(engines.ENGINES, "embedded", engines._embedded)  # what stands in for it elsewhere makes a legal form of its own
     answers = []
     legal = legalise(CONFIG.spec, parse(CONFIG.spec))
     port_out = legal.layout.places[legal.port]
