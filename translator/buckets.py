@@ -29,6 +29,8 @@ SIZES = ((2, IN_ROW), (5, 128), (10, 1024), (20, 2048), (85, 4096))
 """(up to so many backends, buckets): from 3 on a whole number of them is within 7 % of even, and there are as many cells as it takes."""
 BOUND = 8192
 """Buckets for more backends than that, while there is one for each."""
+MOST = 1 << 16
+"""Buckets at most, for a bucket's number has 16 bits; of more backends, those whose wishes come last have none."""
 EVEN = 64
 """Up to so many backends shares are within the tolerance; with more they may differ ever more, for what is moved to stay the same."""
 TOLERANCE = 0.07
@@ -66,7 +68,7 @@ Liking = tuple[Ranking, ...]
 def size(backends: int) -> int:
     """Return the number of buckets for a number of backends."""
     known = [buckets for most, buckets in SIZES if backends <= most]
-    return known[0] if known else max(BOUND, 1 << (backends - 1).bit_length())
+    return known[0] if known else min(max(BOUND, 1 << (backends - 1).bit_length()), MOST)
 
 
 def buckets(backends: Iterable[Backend]) -> tuple[Backend, ...]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from datastore.kubernetes import KubernetesStore, ObjectKey, Service, ServiceKey, ServicePort
 
 from .addresses import is_v6, length_of, text, value_of
-from .buckets import IN_ROW, buckets
+from .buckets import IN_ROW, MOST, buckets
 from .claims import Change, Claimant, Claims, Row
 from .degraded import Degraded
 from .numbers import Names, Numbers
@@ -240,6 +240,8 @@ def _shortcomings(service: Service | None, known: _Known) -> Iterator[str]:
     for plan in known.plans:
         if plan.port.protocol == "SCTP" and any(backend.port != entry.port for backend in plan.choice.serving for entry in plan.entries):
             yield f"port {plan.port.port}/SCTP: backends with another port are not reached (no_port): the checksum can't be updated"
+        if (most := max(map(len, plan.groups.values()), default=0)) > MOST:
+            yield f"port {plan.port.port}/{plan.port.protocol}: of {most} backends {MOST} are reached, as many as there are buckets"
 
 
 def _differences(old: Mapping[str, Rows], new: Mapping[str, Rows]) -> Iterator[Change]:

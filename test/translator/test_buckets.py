@@ -87,3 +87,9 @@ def test_so_many_groups_find_room(most: int, groups: int):
 def test_more_backends_than_the_bound():
     assigned = buckets(drawn(5000))
     assert len(assigned) == 8192 and set(Counter(assigned).values()) <= {1, 2, 3} and len(set(assigned)) == 5000
+
+
+def test_more_backends_than_there_can_be_buckets(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("translator.buckets.MOST", BOUND)
+    assigned = buckets(drawn(BOUND + 500))
+    assert len(assigned) == len(set(assigned)) == BOUND

@@ -150,6 +150,17 @@ def test_a_row_holds_four_buckets_in_order(family: str, count: int):
     assert {value[0] for value in rows.values()} == {f"to_backends_{family}"}
 
 
+def test_more_backends_than_buckets_are_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("translator.services.MOST", 3)
+    side = Side()
+    side.store.put(Service("shop", "web", cluster_ips=("172.16.0.1",), ports=(ServicePort("", "TCP", 80),)))
+    for count, told in ((3, []), (4, [("Service shop/web", "port 80/TCP: of 4 backends 3 are reached, as many as there are buckets")])):
+        members = tuple(Endpoint(f"10.65.3.{number}") for number in range(1, count + 1))
+        side.store.put(EndpointSlice("shop", "web-x", "web", False, (EndpointPort("", "TCP", 8080),), members))
+        side.update()
+        assert [(each.object, each.reason) for each in side.part.degraded()] == told
+
+
 def test_there_are_enough_scenarios_and_no_name_stands_twice():
     assert len(SCENARIOS) >= 150
     assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS)
