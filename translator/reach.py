@@ -101,6 +101,6 @@ class Reach:
 
 
 def _joined(entries: list[Degraded]) -> Degraded:
-    """One entry of several about the same object and direction: the gravest effect, all reasons."""
-    gravest = min(entries, key=lambda entry: _GRAVITY.index(entry.effect))
-    return gravest._replace(reason="; ".join(entry.reason for entry in entries))
+    """One entry of several about the same object and direction: the gravest effect, all reasons, the gravest first, whatever came first."""
+    gravest, *others = sorted(set(entries), key=lambda entry: (_GRAVITY.index(entry.effect), entry.reason))
+    return gravest._replace(reason="; ".join([gravest.reason, *(entry.reason for entry in others)]))

@@ -123,6 +123,16 @@ def test_a_mac_for_both_families() -> None:
 # --- what is not there yet, or can't be --------------------------------------------------------------------------------------------
 
 
+def test_reasons_are_told_in_one_order_whatever_came_first() -> None:
+    routes = remote("10.0.12.0/26", IPPoolType.VXLAN), remote("fd00:12::/122", IPPoolType.VXLAN)
+    found = []
+    for first, second in (routes, routes[::-1]):
+        made = node(VTEPS[0], first)
+        made.apply(second)
+        found.append([(entry.object, entry.reason) for entry in made.degraded()])
+    assert found[0] == found[1] and found[0][0][1].count("no tunnel endpoint") == 2
+
+
 def test_a_route_before_its_vtep_is_dropped_until_it_comes() -> None:
     made = node(VTEPS[0], remote("10.0.12.0/26", IPPoolType.VXLAN))
     assert made.table("route_v4")["10.0.12.0/26"] == ("to_tunnel", VXLAN_V4)
