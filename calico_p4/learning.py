@@ -17,6 +17,7 @@ from calico_p4.p4runtime.client import Client
 from calico_p4.p4runtime.errors import TargetError, misjudged
 from calico_p4.told import Wish, seconds, wishes
 from k8s_p4.p4rt import p4i, p4r
+from k8s_p4.target.entries import canonical
 
 PORT: Final = "ingress_port"
 WAITING: Final = 1024
@@ -167,7 +168,7 @@ class Learning:
             self.dropped += 1
             return
         port = told[PORT]
-        self._client.packet_out(packet.payload, {self._out[PORT]: _bytes(port)})
+        self._client.packet_out(packet.payload, {self._out[PORT]: canonical(port)})
 
     def learn(self, told: Mapping[str, int]) -> None:
         """Write what a packet asks for. Raises Refused, TargetError."""
@@ -232,13 +233,13 @@ class Learning:
         table = self.tables[key[0]]
         message = p4r.TableEntry(table_id=table.preamble.id)
         for field, value in zip(table.match_fields, key[1], strict=True):
-            message.match.add(field_id=field.id).exact.value = _bytes(value)
+            message.match.add(field_id=field.id).exact.value = canonical(value)
         if entry is not None:
             action = self._actions[key[0], entry.action]
             message.action.action.action_id = action.preamble.id
             for param in action.params:
                 value = entry.timeout if param.name == "timeout" else entry.params[param.name]
-                message.action.action.params.add(param_id=param.id, value=_bytes(value))
+                message.action.action.params.add(param_id=param.id, value=canonical(value))
             message.idle_timeout_ns = seconds(key[0], entry.timeout) * 10**9
         return message
 
@@ -265,8 +266,4 @@ def _is_over(entry: Any) -> bool:
 def _short(action: Any) -> str:
     name: str = action.preamble.name
     return name.rpartition(".")[2]
-
-
-def _bytes(value: int) -> bytes:
-    return value.to_bytes((value.bit_length() + 7) // 8 or 1, "big")
 

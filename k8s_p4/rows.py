@@ -6,7 +6,7 @@ names, widths and ids are those of the P4Info (`schema.py`, generated). `row_typ
 
 Encoding writes the wire form of the TableEntry itself: a field's bytes are a prefix that depends on nothing but the length of the
 value, and the value. That is twice as fast as setting attributes, and what goes over the channel is the wire form anyway: `wire` and
-`update_wire` make a whole request without a message object. Byte strings are canonical, the shortest that hold the value; don't-care
+the client's `encode_update` make a whole request without a message object. Byte strings are canonical, the shortest that hold the value; don't-care
 fields are left out (P4Runtime specification, sections "Bytestrings" and "Match format").
 """
 
@@ -353,18 +353,6 @@ TABLES: Final[dict[str, Table]] = {name: Table(name, schema) for name, schema in
 """Every table that takes entries, by name."""
 BY_ID: Final[dict[int, Table]] = {table.id: table for table in TABLES.values()}
 """The same by P4Info id."""
-
-
-_REQUEST_UPDATE, _UPDATE_TYPE, _UPDATE_ENTITY, _ENTITY_TABLE_ENTRY = b"\x22", b"\x08", b"\x12", b"\x12"
-_UPDATE_HEADS: Final = {"insert": _UPDATE_TYPE + b"\x01", "modify": _UPDATE_TYPE + b"\x02", "delete": _UPDATE_TYPE + b"\x03"}
-
-
-def update_wire(kind: str, entry: bytes) -> bytes:
-    """The part of a p4.v1.WriteRequest in wire form that is this update: insert, modify or delete of an entry in wire form.
-
-    A request is the wire form of one without updates, followed by these: parts of a message may simply be joined.
-    """
-    return _framed(_REQUEST_UPDATE, _UPDATE_HEADS[kind] + _framed(_UPDATE_ENTITY, _framed(_ENTITY_TABLE_ENTRY, entry)))
 
 
 def decode_entry(entry: Any) -> tuple[str, Key, Value]:

@@ -57,9 +57,10 @@ def clear(scene: Scene, address: str | None = None) -> dict[str, int]:
 
 
 def _keeper(scene: Scene) -> Flows:
-    if scene.switch is None or scene.switch.flows is None:
+    keeper = scene.switch.flows if scene.switch is not None else None
+    if keeper is None:
         raise Unknown("the target does not tell what it has learned")
-    return scene.switch.flows
+    return keeper
 
 
 def _is_flow(table: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from k8s_p4.target import embedded_pb2 as pb
 from k8s_p4.target.device import SECOND, Device, Sent
 from k8s_p4.target.engines import FEATURES
+from k8s_p4.target.entries import canonical
 from k8s_p4.target.errors import full, invalid, unimplemented
 from k8s_p4.target.interfaces import Interfaces
 from k8s_p4.target.match import Entry
@@ -188,8 +189,8 @@ def _fill(message: Any, schema: TableSchema | None, values: list[int], entry: En
     """Key, action and parameters, by P4Info's names; the assembly's for what P4Info does not have."""
     for at, value in enumerate(values):
         name = schema.fields[at].name if schema else str(at)
-        message.key.add(name=name, value=value.to_bytes((value.bit_length() + 7) // 8 or 1, "big"))
+        message.key.add(name=name, value=canonical(value))
     action = entry[4]
     message.action = action.p4_name
     for name, value in zip(action.param_names, entry[1], strict=True):
-        message.params.add(name=name, value=value.to_bytes((value.bit_length() + 7) // 8 or 1, "big"))
+        message.params.add(name=name, value=canonical(value))

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calico_p4.p4runtime.client import encode_update
 from k8s_p4 import artefacts, row_types
 from k8s_p4.fields import Field
 from k8s_p4.p4rt import p4i, p4r
-from k8s_p4.rows import BY_ID, OWNERS, TABLES, RowError, Table, decode_entry, update_wire
+from k8s_p4.rows import BY_ID, OWNERS, TABLES, RowError, Table, decode_entry
 from k8s_p4.typed import Prefix, Ternary
 
 
@@ -86,8 +87,8 @@ def test_entry_is_what_attributes_would_make() -> None:
 def test_request_of_updates_in_wire_form() -> None:
     table = TABLES["route_v6"]
     rows = [("insert", ((0x20010DB8 << 96, 32),), ("blackhole",)), ("modify", ((0, 0),), ("to_uplink", 300))]
-    wire = p4r.WriteRequest(device_id=3).SerializeToString() + b"".join(update_wire(kind, table.wire(*row)) for kind, *row in rows)
-    wire += update_wire("delete", table.wire_key(rows[0][1]))
+    wire = p4r.WriteRequest(device_id=3).SerializeToString() + b"".join(encode_update(kind, table.wire(*row)) for kind, *row in rows)
+    wire += encode_update("delete", table.wire_key(rows[0][1]))
     request = p4r.WriteRequest.FromString(wire)
     assert request.device_id == 3
     assert [u.type for u in request.updates] == [p4r.Update.INSERT, p4r.Update.MODIFY, p4r.Update.DELETE]
